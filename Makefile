@@ -1,0 +1,78 @@
+# Every command a developer needs; "make help" lists them.
+# Programs that the tests use are built from pinned modules into .tools/bin and
+# never touch the rest of the machine; see tools/README.md.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS  = -s -w -X main.version=$(VERSION)
+TOOLS    = $(shell tools/build --list)
+UNIT     = $(shell $(GO) list ./... | grep -v /e2e)
+
+export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/sbin:/sbin
+
+.PHONY: build
+build: ## bin/outlast, one static program
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/outlast ./cmd/outlast
+
+.PHONY: packages
+packages: ## what is missing of Debian's packages (as root)
+	@tools/packages
+
+.PHONY: tools
+tools: packages $(addprefix tool-,$(TOOLS)) ## BuildKit, buildx, dockerd, a registry and linters, in .tools/bin
+
+.PHONY: $(addprefix tool-,$(TOOLS))
+$(addprefix tool-,$(TOOLS)): tool-%:
+	@tools/build $*
+
+.PHONY: images
+images: tools ## base images for tests and the demo, in .tools/images
+	@$(GO) run ./internal/testenv/mkimages
+
+.PHONY: test
+test: lint unit e2e ## everything: format, vet, staticcheck, unit and command tests, end to end
+
+.PHONY: lint
+lint: fmt vet staticcheck ## format, vet and staticcheck
+
+.PHONY: fmt
+fmt:
+	@bad=$$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 -r gofmt -l); \
+	if [ -n "$$bad" ]; then echo "not formatted (run gofmt -w):"; echo "$$bad"; exit 1; fi
+
+.PHONY: vet
+vet:
+	$(GO) vet ./...
+	cd examples/conductor-loop && $(GO) vet ./...
+
+.PHONY: staticcheck
+staticcheck: tool-staticcheck
+	.tools/bin/staticcheck ./...
+
+.PHONY: unit
+unit: ## unit and command tests, with the race detector
+	$(GO) test -race -timeout 10m $(UNIT)
+
+.PHONY: e2e
+e2e: tools images build ## end-to-end tests on a real BuildKit, Docker Engine and registries
+	$(GO) test -p 1 -timeout 25m ./e2e/...
+
+.PHONY: demo
+demo: tools images build ## an outage to watch: stock buildx fails, outlast builds
+	@$(GO) run ./internal/demo
+
+.PHONY: outages
+outages: tools images build ## run every outage against stock buildx and outlast; writes docs/outages.md
+	$(GO) run ./internal/outages -o docs/outages.md
+
+.PHONY: bench
+bench: tools images build ## measure; writes docs/benchmarks.md
+	$(GO) run ./internal/bench -o docs/benchmarks.md
+
+.PHONY: clean
+clean: ## remove what make build made (.tools stays: it takes minutes to make)
+	rm -rf bin
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
