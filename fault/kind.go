@@ -66,38 +66,39 @@ type row struct {
 	action Action
 	blames bool   // lowers the endpoint's score
 	user   bool   // the cause lies in the user's repository, settings or credentials
+	verb   string // what the service does: "docker.io does not answer"
 	hint   string // what to do, for people; no capital, no full stop
 }
 
 var rows = []row{
-	{None, Stop, false, false, ""},
-	{DNS, Retry, true, false, "the name did not resolve: check the resolver, or name a mirror on another host"},
-	{Connection, Retry, true, false, "the service cannot be reached: name a mirror, or fill the local store while it is up"},
-	{Timeout, Retry, true, false, "the service accepts and stays silent: name a mirror, or raise the limits under fetch: in the settings"},
-	{TLS, Next, true, false, "the connection could not be secured: check the certificate, the clock, and proxies in between"},
-	{Outage, Retry, true, false, "the service reports an outage of its own: see its status page; a mirror would carry the build"},
-	{RateLimited, Retry, true, false, "log in for a higher limit, or pull through the gateway so that each file is asked for once"},
-	{HTML, Retry, true, false, "a web page came where an API was asked: an outage page, or a proxy or login page in between"},
-	{Truncated, Retry, true, false, "transfers break off: check proxies in between, or name a mirror"},
-	{Corrupt, Next, true, false, "bytes do not match their digest: drop this mirror until its operator has repaired it"},
-	{Auth, Next, false, true, "check the saved login of this registry (docker login), or log out where the image is public"},
-	{NotFound, Next, false, true, "check the name and the tag"},
-	{Rejected, Next, true, false, "the service did not take the request: check the address in the settings"},
-	{TooLarge, Next, true, false, "the answer is larger than anything that was asked for: check the address in the settings"},
-	{CacheImport, Retry, true, false, "the build goes on without this cache"},
-	{CacheExport, Retry, true, false, "the image is not affected: the cache will be filled by a later build"},
-	{Resource, Stop, false, true, "free disk space or memory: docker buildx prune, or fewer builds at once"},
-	{Engine, Retry, true, false, "check that the builder runs: docker buildx ls"},
-	{Platform, Stop, false, true, "install emulation for this platform, or cross-compile with FROM --platform=$BUILDPLATFORM"},
-	{Dockerfile, Stop, false, true, "mend the Dockerfile at the line shown"},
-	{Compile, Stop, false, true, "mend the code at the place that the compiler names"},
-	{Test, Stop, false, true, "mend the test or the code it tests"},
-	{MissingFile, Stop, false, true, "add the file, or check .dockerignore and the build context"},
-	{Dependency, Stop, false, true, "check the version of the dependency that is named"},
-	{Config, Stop, false, true, "check the flags and the settings"},
-	{Build, Stop, false, true, "see the output of the step"},
-	{Canceled, Stop, false, false, ""},
-	{Unknown, Stop, false, false, "the cause is not known: see the lines shown"},
+	{None, Stop, false, false, "answers", ""},
+	{DNS, Retry, true, false, "has a name that does not resolve", "the name did not resolve: check the resolver, or name a mirror on another host"},
+	{Connection, Retry, true, false, "cannot be reached, or breaks the connection", "the service cannot be reached: name a mirror, or fill the local store while it is up"},
+	{Timeout, Retry, true, false, "does not answer", "the service accepts and stays silent: name a mirror, or raise the limits under fetch: in the settings"},
+	{TLS, Next, true, false, "cannot be trusted: no secure connection", "the connection could not be secured: check the certificate, the clock, and proxies in between"},
+	{Outage, Retry, true, false, "reports an outage", "the service reports an outage of its own: see its status page; a mirror would carry the build"},
+	{RateLimited, Retry, true, false, "limits the rate", "log in for a higher limit, or pull through the gateway so that each file is asked for once"},
+	{HTML, Retry, true, false, "answers with an HTML page", "a web page came where an API was asked: an outage page, or a proxy or login page in between"},
+	{Truncated, Retry, true, false, "breaks off transfers", "transfers break off: check proxies in between, or name a mirror"},
+	{Corrupt, Next, true, false, "serves spoiled bytes", "bytes do not match their digest: drop this mirror until its operator has repaired it"},
+	{Auth, Next, false, true, "refuses access", "check the saved login of this registry (docker login), or log out where the image is public"},
+	{NotFound, Next, false, true, "does not have it", "check the name and the tag"},
+	{Rejected, Next, true, false, "rejects the request", "the service did not take the request: check the address in the settings"},
+	{TooLarge, Next, true, false, "sends more than was asked for", "the answer is larger than anything that was asked for: check the address in the settings"},
+	{CacheImport, Retry, true, false, "does not give the cache", "the build goes on without this cache"},
+	{CacheExport, Retry, true, false, "does not take the cache", "the image is not affected: the cache will be filled by a later build"},
+	{Resource, Stop, false, true, "runs out of resources", "free disk space or memory: docker buildx prune, or fewer builds at once"},
+	{Engine, Retry, true, false, "is not there", "check that the builder runs: docker buildx ls"},
+	{Platform, Stop, false, true, "cannot run the platform", "install emulation for this platform, or cross-compile with FROM --platform=$BUILDPLATFORM"},
+	{Dockerfile, Stop, false, true, "fails", "mend the Dockerfile at the line shown"},
+	{Compile, Stop, false, true, "fails", "mend the code at the place that the compiler names"},
+	{Test, Stop, false, true, "fails", "mend the test or the code it tests"},
+	{MissingFile, Stop, false, true, "fails", "add the file, or check .dockerignore and the build context"},
+	{Dependency, Stop, false, true, "fails", "check the version of the dependency that is named"},
+	{Config, Stop, false, true, "fails", "check the flags and the settings"},
+	{Build, Stop, false, true, "fails", "see the output of the step"},
+	{Canceled, Stop, false, false, "was stopped", ""},
+	{Unknown, Stop, false, false, "fails in a way that is not known", "the cause is not known: see the lines shown"},
 }
 
 var table = func() map[Kind]row {
@@ -138,6 +139,10 @@ func (k Kind) Blames() bool { return k.row().blames }
 // User reports whether the cause of k lies with the user: in the repository,
 // the settings or the credentials.
 func (k Kind) User() bool { return k.row().user }
+
+// Verb says what a service does that shows k, to follow its name: "does not
+// answer".
+func (k Kind) Verb() string { return k.row().verb }
 
 // Hint says in a clause what a person can do about k. It is empty where there
 // is nothing to do.

@@ -1,0 +1,80 @@
+package gateway
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+)
+
+// A body is proved content that is ready to be served: in memory, in a file,
+// or only its size, for a HEAD.
+type body struct {
+	asset  Asset
+	from   string    // "store", or an endpoint
+	stale  time.Time // when the answer was last good; zero where it is fresh
+	data   []byte
+	file   *os.File
+	size   int64 // bytes; -1 where unknown
+	kept   bool  // the store has it: each reader opens a file of its own
+	shared bool  // the file has no name: all readers share it, and the collector closes it after the last
+}
+
+// share returns b for one more of the readers who waited for it. Each gets a
+// file of its own.
+func (b *body) share(m *Mirror, a Asset) (*body, error) {
+	if !b.kept {
+		own := *b
+		return &own, nil
+	}
+	opened, err := m.open(a)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	opened.from = b.from
+	return opened, nil
+}
+
+func (b *body) close() {
+	if b.file != nil && !b.shared {
+		b.file.Close()
+	}
+}
+
+// Bytes returns small content. It is nil for what is in a file.
+func (b *body) Bytes() []byte { return b.data }
+
+// serve writes the head and, but for HEAD, the content. Ranges are answered
+// from the proved bytes. A *os.File goes as it is to net/http, so that the
+// kernel copies it.
+func (b *body) serve(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	if b.asset.Type != "" {
+		h.Set("Content-Type", b.asset.Type)
+	} else {
+		h.Set("Content-Type", "application/octet-stream")
+	}
+	if b.asset.Digest != "" {
+		h.Set("ETag", `"`+b.asset.Digest.String()+`"`)
+	}
+	if !b.stale.IsZero() {
+		h.Set("X-Outlast-Stale", b.stale.UTC().Format(http.TimeFormat))
+		h.Set("Warning", `110 outlast "response is stale"`)
+	}
+	switch {
+	case b.shared:
+		http.ServeContent(w, r, "", time.Time{}, io.NewSectionReader(b.file, 0, b.size))
+	case b.file != nil:
+		http.ServeContent(w, r, "", time.Time{}, b.file)
+	case b.data != nil:
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b.data))
+	default:
+		if b.size >= 0 {
+			h.Set("Content-Length", strconv.FormatInt(b.size, 10))
+		}
+		h.Set("Accept-Ranges", "bytes")
+		w.WriteHeader(http.StatusOK)
+	}
+}

@@ -1,0 +1,99 @@
+// Package gateway serves an ecosystem's content from the local store and from
+// several upstreams: a Mirror is written once, and each protocol is a small
+// package beside it that says what a request asks for. Nothing with a known
+// digest leaves it unproved, and no failure of the local store fails a request.
+package gateway
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/outlast-build/outlast/fetch"
+)
+
+// An Ecosystem is one protocol: it says what a request asks for. An error is
+// an *AnswerError or is answered with 400.
+type Ecosystem interface {
+	Asset(r *http.Request) (Asset, error)
+}
+
+// A Responder answers some requests by itself: pings, listings. It reports
+// whether it did.
+type Responder interface {
+	Respond(w http.ResponseWriter, r *http.Request) bool
+}
+
+// An ErrorWriter puts errors into the form that the ecosystem's clients read.
+// Without one, errors are plain text.
+type ErrorWriter interface {
+	WriteError(w http.ResponseWriter, r *http.Request, code int, err error)
+}
+
+// A Pinner is an ecosystem whose moving content is named by a digest: a tag
+// is resolved first, and its bytes are then content that never changes.
+type Pinner interface {
+	// Pin reads the digest from the head of an upstream's answer. It
+	// returns "" where the answer names none.
+	Pin(head http.Header) digest.Digest
+	// Pinned returns the asset that a resolved as d, of the given media type.
+	Pinned(a Asset, d digest.Digest) Asset
+	// Judge looks at a body that has no digest to prove it yet, and returns
+	// its media type, or an error where it cannot be what was asked for.
+	Judge(body []byte) (media string, err error)
+}
+
+// A Learner is an ecosystem that learns from content what it needs to know of
+// other content: a manifest tells the sizes of its blobs. It is called with
+// proved bytes only, and at once from many places.
+type Learner interface {
+	Learn(a Asset, body []byte)
+}
+
+// A Typer is an ecosystem that tells an asset's media type from its proved
+// bytes where the upstream's own word is not to be trusted.
+type Typer interface {
+	Type(body []byte) string
+}
+
+// An Asset is what a request asks for.
+type Asset struct {
+	Key    string        // the name of the content in the store; private content has its registry and repository in it
+	Name   string        // for people: docker.io/library/golang:1.26
+	Origin string        // whose upstreams have it: a registry's host
+	Path   string        // below an upstream's base; an Upstream's Locate turns it into an address
+	Digest digest.Digest // proves the content; empty for what moves
+	Accept string        // the media types that the client takes; empty means any
+	Type   string        // the media type to answer with; empty means the upstream's
+	Size   int64         // known size in bytes; 0 means unknown
+	Small  bool          // fits in memory: a manifest, an index
+	Fresh  time.Duration // how long an answer about moving content needs no new one
+}
+
+// An Upstream is one place that may have an origin's content.
+type Upstream struct {
+	Endpoint  string            // host, or host:port: its key on the board and its name in messages
+	Origin    bool              // its no is definite
+	Moving    bool              // it may say what a tag stands for
+	Transport http.RoundTripper // carries the credentials of its host, and of no other; nil for none
+	Locate    func(a Asset) (url string, ok bool)
+}
+
+// source returns u as a source of a, or false where u never has it.
+func (u Upstream) source(a Asset) (fetch.Source, bool) {
+	url, ok := u.Locate(a)
+	return fetch.Source{Endpoint: u.Endpoint, URL: url, Transport: u.Transport, Origin: u.Origin}, ok
+}
+
+// An AnswerError is an error with the status that the client gets.
+type AnswerError struct {
+	Code int
+	Err  error
+}
+
+// Error returns the text of the cause.
+func (e *AnswerError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *AnswerError) Unwrap() error { return e.Err }

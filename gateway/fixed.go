@@ -1,0 +1,221 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/outlast-build/outlast/cas"
+	"github.com/outlast-build/outlast/fault"
+	"github.com/outlast-build/outlast/fetch"
+)
+
+// fixed returns content that its digest proves: from the store where this
+// very asset was fetched before, else from any upstream.
+func (m *Mirror) fixed(ctx context.Context, a Asset, head bool) (*body, error) {
+	if b, err := m.stored(a); err == nil {
+		return b, nil
+	}
+	if head && !a.Small {
+		return m.sized(ctx, a)
+	}
+	b, err := m.content.do(ctx, m.run, a.Key, func(ctx context.Context) (*body, error) { return m.fetch(ctx, a) })
+	if err != nil {
+		return nil, err
+	}
+	return b.share(m, a)
+}
+
+// stored returns a from the store. The name counts as much as the bytes: it
+// says that this asset was had from one of its own upstreams, so that a digest
+// alone opens nothing that another registry was asked for.
+func (m *Mirror) stored(a Asset) (*body, error) {
+	if m.Store == nil {
+		return nil, fs.ErrNotExist
+	}
+	if _, err := m.Store.Name(a.Key); err != nil {
+		return nil, err
+	}
+	return m.open(a)
+}
+
+// open returns a's bytes from the store, whoever had them fetched.
+func (m *Mirror) open(a Asset) (*body, error) {
+	c, err := m.Store.Get(a.Digest)
+	if err != nil {
+		return nil, err
+	}
+	if !a.Small {
+		return &body{asset: a, from: "store", file: c.File, size: c.Size}, nil
+	}
+	defer c.Close()
+	if c.Size > smallLimit {
+		return nil, fs.ErrNotExist
+	}
+	data, err := io.ReadAll(c)
+	if err != nil {
+		return nil, err
+	}
+	return m.inMemory(a, "store", data), nil
+}
+
+// inMemory wraps proved bytes, and learns from them.
+func (m *Mirror) inMemory(a Asset, from string, data []byte) *body {
+	if t, ok := m.Ecosystem.(Typer); ok && a.Type == "" {
+		a.Type = t.Type(data)
+	}
+	if l, ok := m.Ecosystem.(Learner); ok {
+		l.Learn(a, data)
+	}
+	return &body{asset: a, from: from, data: data, size: int64(len(data))}
+}
+
+// sized answers a HEAD for large content without fetching it.
+func (m *Mirror) sized(ctx context.Context, a Asset) (*body, error) {
+	answer, err := m.Fetcher.Head(ctx, m.ask(a, false))
+	if err != nil {
+		return nil, err
+	}
+	return &body{asset: a, from: answer.Endpoint, size: answer.Size}, nil
+}
+
+// fetch brings a's bytes into the store, or into memory, or where the store
+// cannot be written into a file without a name.
+func (m *Mirror) fetch(ctx context.Context, a Asset) (*body, error) {
+	// Another flight may have brought it since the caller looked.
+	if b, err := m.present(a); err == nil {
+		return b, nil
+	}
+	b, err := m.admit(ctx, a)
+	if err == nil || definite(err) || m.Store != nil && !errors.Is(err, fs.ErrNotExist) && !spoke(err) {
+		return b, err
+	}
+	if a.Small {
+		answer, err := m.Fetcher.Bytes(ctx, m.ask(a, false))
+		if err != nil {
+			return nil, err
+		}
+		m.keep(a, answer.Body)
+		return m.inMemory(a, answer.Endpoint, answer.Body), nil
+	}
+	if m.Store != nil {
+		b, err := m.spool(ctx, a)
+		if fault.Of(err) != fault.Resource {
+			return b, err
+		}
+	}
+	return m.spoolAside(ctx, a)
+}
+
+// present is stored for those who share a flight: what is in a file is opened
+// by each of them.
+func (m *Mirror) present(a Asset) (*body, error) {
+	b, err := m.stored(a)
+	if err != nil || b.file == nil {
+		return b, err
+	}
+	b.close()
+	b.file, b.kept = nil, true
+	return b, nil
+}
+
+// admit gives bytes that the store has from elsewhere, once an upstream of
+// this asset has shown that it would give them too. Its error is
+// fs.ErrNotExist where the store has none.
+func (m *Mirror) admit(ctx context.Context, a Asset) (*body, error) {
+	if m.Store == nil {
+		return nil, fs.ErrNotExist
+	}
+	size, err := m.Store.Stat(a.Digest)
+	if err != nil {
+		return nil, fs.ErrNotExist
+	}
+	if _, err := m.Fetcher.Head(ctx, m.ask(a, false)); err != nil {
+		return nil, err
+	}
+	if !m.remember(a, size) {
+		return nil, fs.ErrNotExist
+	}
+	return m.present(a)
+}
+
+// keep stores small proved bytes. A store that cannot be written is skipped.
+func (m *Mirror) keep(a Asset, data []byte) bool {
+	if m.Store == nil || m.Store.Put(a.Digest, bytes.NewReader(data)) != nil {
+		return false
+	}
+	return m.remember(a, int64(len(data)))
+}
+
+func (m *Mirror) remember(a Asset, size int64) bool {
+	name := cas.Name{Digest: a.Digest, MediaType: a.Type, Size: size, At: time.Now()}
+	return m.Store.SetName(a.Key, name) == nil
+}
+
+// spool fetches a into the store. Its error is of kind Resource where the
+// store is at fault.
+func (m *Mirror) spool(ctx context.Context, a Asset) (*body, error) {
+	w, err := m.Store.Create()
+	if err != nil {
+		return nil, storeError(err)
+	}
+	defer w.Close()
+	answer, err := m.Fetcher.Spool(ctx, m.ask(a, false), w)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.Commit(a.Digest); err != nil {
+		return nil, storeError(err)
+	}
+	m.remember(a, answer.Size)
+	return &body{asset: a, from: answer.Endpoint, size: answer.Size, kept: true}, nil
+}
+
+func storeError(err error) error {
+	return &fault.Error{Op: "store", Kind: fault.Resource, Err: err}
+}
+
+// spoolAside fetches a into a file without a name in the folder for temporary
+// files. It goes away with its last reader.
+func (m *Mirror) spoolAside(ctx context.Context, a Asset) (*body, error) {
+	f, err := os.CreateTemp("", "outlast-*")
+	if err != nil {
+		return nil, storeError(err)
+	}
+	os.Remove(f.Name())
+	answer, err := m.Fetcher.Spool(ctx, m.ask(a, false), aside{f})
+	if err == nil {
+		err = proved(f, a.Digest)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &body{asset: a, from: answer.Endpoint, file: f, size: answer.Size, shared: true}, nil
+}
+
+// aside is a plain file as a sink.
+type aside struct{ *os.File }
+
+// proved reads f once more, since no store has hashed what the disk holds.
+func proved(f *os.File, d digest.Digest) error {
+	if !d.Algorithm().Available() {
+		return errors.New("unknown digest algorithm")
+	}
+	verifier := d.Verifier()
+	if _, err := io.Copy(verifier, io.NewSectionReader(f, 0, 1<<62)); err != nil {
+		return storeError(err)
+	}
+	if !verifier.Verified() {
+		return &fault.Error{Op: "verify", Kind: fault.Corrupt, Err: errors.New("the file does not match its digest")}
+	}
+	return nil
+}
+
+var _ fetch.Sink = aside{}

@@ -1,0 +1,167 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/outlast-build/outlast/cas"
+	"github.com/outlast-build/outlast/fault"
+	"github.com/outlast-build/outlast/fetch"
+)
+
+// smallLimit bounds what is held in memory for one answer: manifests are at
+// most 4 MiB by the distribution specification ("Pushing Manifests").
+const smallLimit = 4 << 20
+
+// Store holds content by digest and names beside it. *cas.Store is one.
+type Store interface {
+	Get(digest.Digest) (*cas.Content, error)
+	Stat(digest.Digest) (int64, error)
+	Create() (*cas.Writer, error)
+	Put(digest.Digest, io.Reader) error
+	Name(string) (cas.Name, error)
+	SetName(string, cas.Name) error
+}
+
+// A Mirror serves one ecosystem. Its fields must not change after the first
+// request. All methods may be called at once from many places; Close ends
+// what it still fetches.
+type Mirror struct {
+	Ecosystem Ecosystem
+	Store     Store          // nil keeps nothing beyond the answer
+	Fetcher   *fetch.Fetcher // never nil
+	// Upstreams returns the places that may have an origin's content, in the
+	// order of preference, the origin itself where it is one. None means that
+	// the gateway does not forward there.
+	Upstreams func(origin string) []Upstream
+	// OnServe, if not nil, is told of each answer. It must not block.
+	OnServe func(Served)
+
+	run     context.Context
+	stop    context.CancelCauseFunc
+	content flights[*body]
+	answers flights[answer]
+}
+
+// Served tells how a request was answered.
+type Served struct {
+	Asset Asset
+	From  string    // "store", or the endpoint that the last byte came from
+	Stale time.Time // when the answer was last good; zero where it is fresh
+	Err   error     // why it was not answered; nil when it was
+}
+
+// Start readies the mirror, which fetches on behalf of its clients until ctx
+// ends or Close is called. It must be called once, before the first request.
+func (m *Mirror) Start(ctx context.Context) {
+	m.run, m.stop = context.WithCancelCause(ctx)
+}
+
+// Close ends all fetches under way.
+func (m *Mirror) Close() { m.stop(errors.New("the gateway stops")) }
+
+// ServeHTTP answers GET and HEAD.
+func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if own, ok := m.Ecosystem.(Responder); ok && own.Respond(w, r) {
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		m.fail(w, r, Asset{}, &AnswerError{http.StatusMethodNotAllowed, fmt.Errorf("%s: the gateway only reads", r.Method)})
+		return
+	}
+	a, err := m.Ecosystem.Asset(r)
+	if err != nil {
+		m.fail(w, r, a, err)
+		return
+	}
+	b, err := m.Find(r.Context(), a, r.Method == http.MethodHead)
+	if err != nil {
+		m.fail(w, r, a, err)
+		return
+	}
+	defer b.close()
+	m.served(Served{Asset: b.asset, From: b.from, Stale: b.stale})
+	b.serve(w, r)
+}
+
+// Find returns the content of a, from the store or from upstreams. With head
+// set, the body of large content may be missing: only its size is known. The
+// caller closes what it gets.
+func (m *Mirror) Find(ctx context.Context, a Asset, head bool) (*body, error) {
+	if len(m.Upstreams(a.Origin)) == 0 {
+		return nil, &AnswerError{http.StatusForbidden,
+			fmt.Errorf("%s is named neither in the settings nor in this build: add it under registries:", a.Origin)}
+	}
+	if a.Digest == "" {
+		return m.moving(ctx, a)
+	}
+	return m.fixed(ctx, a, head)
+}
+
+func (m *Mirror) served(s Served) {
+	if m.OnServe != nil {
+		m.OnServe(s)
+	}
+}
+
+func (m *Mirror) fail(w http.ResponseWriter, r *http.Request, a Asset, err error) {
+	m.served(Served{Asset: a, Err: err})
+	if r.Context().Err() != nil {
+		return
+	}
+	code := statusOf(err)
+	if own, ok := m.Ecosystem.(ErrorWriter); ok {
+		own.WriteError(w, r, code, err)
+		return
+	}
+	http.Error(w, err.Error(), code)
+}
+
+// statusOf says with which status an error is answered. What is no definite no
+// is 502: clients such as containerd go on to their next host, or tell the
+// user, and none of them takes it for "does not exist".
+func statusOf(err error) int {
+	var own *AnswerError
+	if errors.As(err, &own) {
+		return own.Code
+	}
+	var failure *fetch.Failure
+	if errors.As(err, &failure) {
+		switch failure.Kind() {
+		case fault.NotFound:
+			return http.StatusNotFound
+		case fault.Auth:
+			return http.StatusForbidden
+		}
+	}
+	return http.StatusBadGateway
+}
+
+// sources lists where a may be had; with moving set, only who may say what a
+// tag stands for.
+func (m *Mirror) sources(a Asset, moving bool) []fetch.Source {
+	var sources []fetch.Source
+	for _, u := range m.Upstreams(a.Origin) {
+		if moving && !u.Moving {
+			continue
+		}
+		if s, ok := u.source(a); ok {
+			sources = append(sources, s)
+		}
+	}
+	return sources
+}
+
+func (m *Mirror) ask(a Asset, moving bool) fetch.Ask {
+	ask := fetch.Ask{Name: a.Name, Sources: m.sources(a, moving), Digest: a.Digest, Size: a.Size, Limit: smallLimit}
+	if a.Accept != "" {
+		ask.Header = http.Header{"Accept": {a.Accept}}
+	}
+	return ask
+}

@@ -1,0 +1,180 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/outlast-build/outlast/cas"
+	"github.com/outlast-build/outlast/fault"
+	"github.com/outlast-build/outlast/fetch"
+)
+
+// An answer says what moving content stands for now.
+type answer struct {
+	pinned Asset // with its digest
+	stale  time.Time
+	body   *body // in memory
+}
+
+// moving returns content that moves: a fresh answer, else what the upstreams
+// say that may speak for it, else the last good answer, marked as stale.
+func (m *Mirror) moving(ctx context.Context, a Asset) (*body, error) {
+	got, err := m.answers.do(ctx, m.run, a.Key, func(ctx context.Context) (answer, error) { return m.answer(ctx, a) })
+	if err != nil {
+		return nil, err
+	}
+	b := *got.body
+	b.stale = got.stale
+	return &b, nil
+}
+
+func (m *Mirror) answer(ctx context.Context, a Asset) (answer, error) {
+	last, lastErr := m.last(a)
+	if lastErr == nil && a.Fresh > 0 && time.Since(last.At) < a.Fresh {
+		if got, err := m.recall(a, last); err == nil {
+			return got, nil
+		}
+	}
+	got, err := m.resolve(ctx, a)
+	if err == nil {
+		m.note(a, got)
+		return got, nil
+	}
+	if definite(err) || lastErr != nil {
+		return answer{}, err
+	}
+	got, recallErr := m.recall(a, last)
+	if recallErr != nil {
+		return answer{}, err
+	}
+	got.stale = last.At
+	return got, nil
+}
+
+// definite reports whether somebody who knows said no: then an old yes does
+// not count.
+func definite(err error) bool {
+	var failure *fetch.Failure
+	if !errors.As(err, &failure) {
+		return false
+	}
+	kind := failure.Kind()
+	return kind == fault.NotFound || kind == fault.Auth
+}
+
+// last returns the last good answer about a.
+func (m *Mirror) last(a Asset) (cas.Name, error) {
+	if m.Store == nil {
+		return cas.Name{}, fs.ErrNotExist
+	}
+	return m.Store.Name(a.Key)
+}
+
+// note keeps an answer as the last good one. It counts as good with its bytes
+// in hand only.
+func (m *Mirror) note(a Asset, got answer) {
+	if m.Store == nil || !m.keep(got.pinned, got.body.data) {
+		return
+	}
+	// A store that cannot be written is skipped.
+	_ = m.Store.SetName(a.Key, cas.Name{Digest: got.pinned.Digest, MediaType: got.body.asset.Type, Size: got.body.size, At: time.Now()})
+}
+
+// recall returns a stored answer with its bytes.
+func (m *Mirror) recall(a Asset, last cas.Name) (answer, error) {
+	pinned := m.pinned(a, last.Digest)
+	if pinned.Type == "" {
+		pinned.Type = last.MediaType
+	}
+	b, err := m.stored(pinned)
+	if err != nil {
+		return answer{}, err
+	}
+	if b.data == nil {
+		b.close()
+		return answer{}, fs.ErrNotExist
+	}
+	return answer{pinned: pinned, body: b}, nil
+}
+
+func (m *Mirror) pinned(a Asset, d digest.Digest) Asset {
+	if p, ok := m.Ecosystem.(Pinner); ok {
+		return p.Pinned(a, d)
+	}
+	a.Key, a.Digest, a.Small = a.Key+"@"+d.String(), d, true
+	return a
+}
+
+// resolve asks the upstreams that may speak for a.
+func (m *Mirror) resolve(ctx context.Context, a Asset) (answer, error) {
+	p, ok := m.Ecosystem.(Pinner)
+	if !ok {
+		return m.read(ctx, a, nil)
+	}
+	head, err := m.Fetcher.Head(ctx, m.ask(a, true))
+	if err != nil {
+		if definite(err) || !spoke(err) {
+			return answer{}, err
+		}
+		return m.read(ctx, a, p)
+	}
+	d := p.Pin(head.Header)
+	if d == "" {
+		return m.read(ctx, a, p)
+	}
+	pinned := p.Pinned(a, d)
+	b, err := m.fixed(ctx, pinned, false)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{pinned: pinned, body: b}, nil
+}
+
+// spoke reports whether any upstream answered in HTTP at all: then a GET may
+// fare better than the HEAD did. Of one that was silent, it would not.
+func spoke(err error) bool {
+	var failure *fetch.Failure
+	if !errors.As(err, &failure) {
+		return false
+	}
+	for _, try := range failure.Tries {
+		if try.Status != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// read gets a's bytes whole. They must match the digest that the upstream
+// names, where it names one.
+func (m *Mirror) read(ctx context.Context, a Asset, p Pinner) (answer, error) {
+	ask := m.ask(a, true)
+	if p != nil {
+		ask.Check = func(got fetch.Answer) error { return matches(p, got.Header, got.Body) }
+	}
+	got, err := m.Fetcher.Bytes(ctx, ask)
+	if err != nil {
+		return answer{}, err
+	}
+	pinned := m.pinned(a, digest.FromBytes(got.Body))
+	if p == nil {
+		pinned.Type = got.Header.Get("Content-Type")
+	}
+	return answer{pinned: pinned, body: m.inMemory(pinned, got.Endpoint, got.Body)}, nil
+}
+
+// matches judges a body that came without a digest to ask for.
+func matches(p Pinner, head http.Header, body []byte) error {
+	named := p.Pin(head)
+	if named != "" && named.Algorithm().FromBytes(body) != named {
+		return &fault.Error{Op: "verify", Kind: fault.Corrupt, Err: fmt.Errorf("the body does not match %s", named)}
+	}
+	_, err := p.Judge(body)
+	return err
+}

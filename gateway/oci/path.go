@@ -1,0 +1,132 @@
+// Package oci is the pull side of the OCI distribution protocol, as docker,
+// containerd, BuildKit, crane and skopeo speak it. It never pushes, and never
+// takes a tag from a place that the settings do not trust for tags.
+package oci
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/outlast-build/outlast/gateway"
+)
+
+// The forms of names and tags are those of the distribution specification,
+// section "Pulling manifests". A repository with its registry in front is at
+// most 255 + 255 bytes, and the whole path is bounded with it.
+var (
+	nameForm  = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
+	tagForm   = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+	hostForm  = regexp.MustCompile(`^[a-z0-9]+(?:[.-]+[a-z0-9]+)*(?::[0-9]{1,5})?$`)
+	maxName   = 512
+	dockerHub = "docker.io"
+)
+
+// A request is what a path of the protocol asks for.
+type request struct {
+	host string // the registry: docker.io
+	repo string // library/golang
+	kind string // manifests, blobs, tags or referrers
+	ref  string // a tag or a digest
+}
+
+// HostPath puts a registry's host into the form of the first element of a
+// repository's path, which cannot hold a colon: registry.example.com:5000
+// becomes registry.example.com__5000. No host name has an underscore.
+func HostPath(host string) string { return strings.Replace(host, ":", "__", 1) }
+
+// hostOf is the reverse of HostPath. It reports false where the first element
+// of a path is no host: there docker's rule holds that a host has a dot or a
+// port, or is localhost.
+func hostOf(element string) (string, bool) {
+	host := strings.Replace(element, "__", ":", 1)
+	if host != "localhost" && !strings.ContainsAny(host, ".:") || !hostForm.MatchString(host) {
+		return "", false
+	}
+	return canonical(host), true
+}
+
+// canonical folds the names under which Docker Hub is known.
+func canonical(host string) string {
+	switch host {
+	case "index.docker.io", "registry-1.docker.io":
+		return dockerHub
+	}
+	return host
+}
+
+// parse reads a path below /v2/. The registry is the first element of the path
+// (as a source policy puts it there), or the parameter ns (as containerd adds
+// it for mirrors), or Docker Hub (what the Docker Engine's registry-mirrors are
+// for).
+func parse(u *url.URL) (request, error) {
+	path, ok := strings.CutPrefix(u.Path, "/v2/")
+	if !ok || u.RawPath != "" {
+		return request{}, noSuchPath(u)
+	}
+	parts := strings.Split(path, "/")
+	if len(parts) < 3 || len(path) > 2*maxName {
+		return request{}, noSuchPath(u)
+	}
+	kind, ref := parts[len(parts)-2], parts[len(parts)-1]
+	q := request{kind: kind, ref: ref, host: dockerHub}
+	elements := parts[:len(parts)-2]
+	if host, ok := hostOf(elements[0]); ok && len(elements) > 1 {
+		q.host, elements = host, elements[1:]
+	} else if ns := u.Query().Get("ns"); ns != "" {
+		host, ok := hostOf(HostPath(ns))
+		if !ok {
+			return request{}, bad("ns: %q is no registry", ns)
+		}
+		q.host = host
+	}
+	q.repo = strings.Join(elements, "/")
+	if q.host == dockerHub && !strings.Contains(q.repo, "/") {
+		q.repo = "library/" + q.repo
+	}
+	if !nameForm.MatchString(q.repo) || len(q.repo) > maxName {
+		return request{}, &gateway.AnswerError{Code: http.StatusBadRequest, Err: &protocolError{"NAME_INVALID", fmt.Sprintf("%q is no repository", q.repo)}}
+	}
+	return q, q.check()
+}
+
+func (q request) check() error {
+	switch q.kind {
+	case "manifests":
+		if strings.Contains(q.ref, ":") {
+			return checkDigest(q.ref)
+		}
+		if !tagForm.MatchString(q.ref) {
+			return bad("%q is no tag", q.ref)
+		}
+	case "blobs", "referrers":
+		return checkDigest(q.ref)
+	case "tags":
+		if q.ref != "list" {
+			return bad("tags/%s: only tags/list can be asked for", q.ref)
+		}
+	default:
+		return &gateway.AnswerError{Code: http.StatusNotFound, Err: &protocolError{"UNSUPPORTED", "no such path"}}
+	}
+	return nil
+}
+
+func checkDigest(ref string) error {
+	if d := digest.Digest(ref); d.Validate() != nil || !slices.Contains([]digest.Algorithm{digest.SHA256, digest.SHA512}, d.Algorithm()) {
+		return &gateway.AnswerError{Code: http.StatusBadRequest, Err: &protocolError{"DIGEST_INVALID", fmt.Sprintf("%q is no digest", ref)}}
+	}
+	return nil
+}
+
+func noSuchPath(u *url.URL) error {
+	return &gateway.AnswerError{Code: http.StatusNotFound, Err: &protocolError{"UNSUPPORTED", fmt.Sprintf("%.200q is no path of the protocol", u.Path)}}
+}
+
+func bad(format string, args ...any) error {
+	return &gateway.AnswerError{Code: http.StatusBadRequest, Err: &protocolError{"UNSUPPORTED", fmt.Sprintf(format, args...)}}
+}

@@ -1,0 +1,149 @@
+package record
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/outlast-build/outlast/fault"
+)
+
+// maxServices bounds a ledger: endpoints' names come from Dockerfiles.
+const maxServices = 1000
+
+// A Ledger collects what services answer while a build runs, and tells in a
+// line what a person should know, once. The zero value is ready for use, and
+// its methods may be called at once from many places.
+type Ledger struct {
+	mu       sync.Mutex
+	services []*Service
+	stale    []Stale
+	told     map[string]bool
+	notes    []string
+}
+
+// Answered adds one answer of endpoint, which was asked for content of the
+// registry serves. It returns a note where this is the first failure of its
+// kind there, else "".
+func (l *Ledger) Answered(endpoint, serves string, kind fault.Kind, bytes int64, err error) (note string) {
+	if kind == fault.Canceled {
+		return ""
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.serviceLocked(endpoint, serves)
+	if s == nil {
+		return ""
+	}
+	s.Asked++
+	s.Bytes += bytes
+	if kind == fault.None {
+		return ""
+	}
+	s.Failed[kind]++
+	if err != nil {
+		s.Last = err.Error()
+	}
+	// A mirror that does not have everything is no news.
+	if kind == fault.NotFound {
+		return ""
+	}
+	return l.noteLocked(endpoint+" "+string(kind), fmt.Sprintf("%s %s", endpoint, kind.Verb()))
+}
+
+func (l *Ledger) serviceLocked(endpoint, serves string) *Service {
+	for _, s := range l.services {
+		if s.Endpoint == endpoint && s.Serves == serves {
+			return s
+		}
+	}
+	if len(l.services) >= maxServices {
+		return nil
+	}
+	s := &Service{Endpoint: endpoint, Serves: serves, Failed: make(map[fault.Kind]int)}
+	l.services = append(l.services, s)
+	return s
+}
+
+// Stale adds an answer that nobody could confirm. It returns a note the first
+// time.
+func (l *Ledger) Stale(name string, good time.Time) (note string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.told["stale "+name] {
+		return ""
+	}
+	l.stale = append(l.stale, Stale{name, good})
+	return l.noteLocked("stale "+name, fmt.Sprintf("%s: nobody could confirm it, so the last good answer of %s stands (stale)",
+		name, good.UTC().Format("2006-01-02 15:04 MST")))
+}
+
+// Note adds a line of another kind, once for each key. It returns it the first
+// time, else "".
+func (l *Ledger) Note(key, text string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.noteLocked(key, text)
+}
+
+func (l *Ledger) noteLocked(key, text string) string {
+	if l.told[key] {
+		return ""
+	}
+	if l.told == nil {
+		l.told = make(map[string]bool)
+	}
+	l.told[key] = true
+	l.notes = append(l.notes, text)
+	return text
+}
+
+// Write puts what l knows into r.
+func (l *Ledger) Write(r *Run) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.services {
+		own := *s
+		own.Failed = maps.Clone(s.Failed)
+		r.Services = append(r.Services, own)
+	}
+	r.Stale = slices.Clone(l.stale)
+	r.Notes = slices.Clone(l.notes)
+}
+
+// Detours returns a line for each service that failed: what it did, and who
+// served in its place.
+func (r Run) Detours() []string {
+	var lines []string
+	for _, s := range r.Services {
+		n := s.Failures() - s.Failed[fault.NotFound]
+		if n == 0 {
+			continue
+		}
+		line := fmt.Sprintf("%s %s (%d of %d requests)", s.Endpoint, s.Worst().Verb(), n, s.Asked)
+		lines = append(lines, line+": "+r.instead(s))
+	}
+	return lines
+}
+
+// instead says who served the content that s was asked for.
+func (r Run) instead(failed Service) string {
+	var others []string
+	for _, s := range r.Services {
+		if s.Serves == failed.Serves && s.Endpoint != failed.Endpoint && s.Asked > s.Failures() {
+			others = append(others, s.Endpoint)
+		}
+	}
+	switch {
+	case len(others) > 0:
+		return "served by " + strings.Join(others, ", ")
+	case failed.Asked > failed.Failures():
+		return "asked again"
+	case r.Outcome == Built:
+		return "served from the local store"
+	}
+	return "no other source had it"
+}

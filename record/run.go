@@ -1,0 +1,98 @@
+// Package record is the story of a run as plain data: what was asked, what was
+// planned, what each service answered, how it ended. It holds no secrets, and
+// nothing here acts.
+package record
+
+import (
+	"time"
+
+	"github.com/outlast-build/outlast/fault"
+)
+
+// A Run is one build from start to end.
+type Run struct {
+	ID       string    `json:"id"`
+	Version  string    `json:"version"`
+	Started  time.Time `json:"started"`
+	Ended    time.Time `json:"ended"`
+	Outcome  Outcome   `json:"outcome"`
+	Error    string    `json:"error,omitempty"`
+	Builder  string    `json:"builder"`  // its name and driver
+	Strategy string    `json:"strategy"` // of the last attempt
+	Why      []string  `json:"why,omitempty"`
+	Attempts []Attempt `json:"attempts"`
+	Services []Service `json:"services"` // in the order in which they were first asked
+	Stale    []Stale   `json:"stale,omitempty"`
+	Images   []Image   `json:"images,omitempty"`
+	Notes    []string  `json:"notes,omitempty"` // what was done about failures, a line each
+}
+
+// An Outcome says how a run ended.
+type Outcome string
+
+// The outcomes, each with the exit code that stands for it.
+const (
+	Built       Outcome = "built"       // 0
+	Failed      Outcome = "failed"      // 1, the user's to mend
+	BadUsage    Outcome = "usage"       // 2, flags or settings
+	NoSource    Outcome = "no-source"   // 3, services failed and no source was left
+	NoEngine    Outcome = "no-engine"   // 4
+	Interrupted Outcome = "interrupted" // 130
+)
+
+// An Attempt is one run of the engine.
+type Attempt struct {
+	Started  time.Time  `json:"started"`
+	Ended    time.Time  `json:"ended"`
+	Strategy string     `json:"strategy"`
+	Kind     fault.Kind `json:"kind"`            // None when it succeeded
+	Cause    string     `json:"cause,omitempty"` // the error in a line
+	Steps    int        `json:"steps"`
+	Cached   int        `json:"cached"`
+}
+
+// A Service is an endpoint and what it answered during a run.
+type Service struct {
+	Endpoint string             `json:"endpoint"`
+	Serves   string             `json:"serves"` // the registry whose content it was asked for
+	Asked    int                `json:"asked"`
+	Failed   map[fault.Kind]int `json:"failed,omitempty"`
+	Bytes    int64              `json:"bytes"`
+	Last     string             `json:"last,omitempty"` // the last error, without secrets
+}
+
+// Failures counts the requests that failed.
+func (s Service) Failures() int {
+	n := 0
+	for _, c := range s.Failed {
+		n += c
+	}
+	return n
+}
+
+// Worst returns the kind that s failed with most often, and None where it did
+// not fail. Of two, the one that stands first in fault's table counts.
+func (s Service) Worst() fault.Kind {
+	worst := fault.None
+	for _, k := range fault.Kinds() {
+		if s.Failed[k] > s.Failed[worst] {
+			worst = k
+		}
+	}
+	return worst
+}
+
+// A Stale is an answer that was served although nobody could confirm it.
+type Stale struct {
+	Name string    `json:"name"` // docker.io/library/golang:1.26
+	Good time.Time `json:"good"` // when it was last confirmed
+}
+
+// An Image is what was built.
+type Image struct {
+	Digest string   `json:"digest"`
+	Tags   []string `json:"tags,omitempty"`
+}
+
+// Took is how long the run lasted.
+func (r Run) Took() time.Duration { return r.Ended.Sub(r.Started) }
