@@ -1,0 +1,153 @@
+package oci
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/outlast-build/outlast/gateway"
+)
+
+// A Registry is an origin of images and the mirrors that stand in for it.
+type Registry struct {
+	Host    string   // as references name it: docker.io
+	Origin  string   // its address: https://registry-1.docker.io; empty means https://HOST, and http:// for loopback
+	Mirrors []Mirror // in the order of preference
+	Tokens  []string // hosts of token endpoints that may get the origin's login besides its own family
+}
+
+// A Mirror is a place that may have a registry's content.
+type Mirror struct {
+	URL  string // its address; a path is put before repositories: https://public.ecr.aws/docker/library
+	Only string // the beginning of the repositories that it has, which it leaves out: library/
+	Tags bool   // what it says of a tag is believed
+}
+
+// Registries knows where each registry's content may be had. Its methods may
+// be called at once from many places.
+type Registries struct {
+	base http.RoundTripper
+	keys Keychain
+
+	mu    sync.Mutex
+	known map[string][]gateway.Upstream
+}
+
+// NewRegistries prepares the upstreams of each registry. Requests go out by
+// base, which has the limits, and with the logins of keys; nil keys mean that
+// all is anonymous. An address that cannot be used is an error.
+func NewRegistries(list []Registry, base http.RoundTripper, keys Keychain) (*Registries, error) {
+	rs := &Registries{base: base, keys: keys, known: make(map[string][]gateway.Upstream)}
+	for _, r := range list {
+		if err := rs.add(r); err != nil {
+			return nil, err
+		}
+	}
+	return rs, nil
+}
+
+// Allow adds registries that have no settings: those that a build's Dockerfile
+// names. It changes nothing of what is known. A host that is none is an error.
+func (rs *Registries) Allow(hosts ...string) error {
+	for _, host := range hosts {
+		host = canonical(host)
+		if !hostForm.MatchString(host) {
+			return fmt.Errorf("%q is no registry", host)
+		}
+		if rs.Upstreams(host) != nil {
+			continue
+		}
+		if err := rs.add(Registry{Host: host}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Upstreams returns where the content of host may be had, the mirrors in front
+// of their origin as in stock tools, or nil where host is not known.
+func (rs *Registries) Upstreams(host string) []gateway.Upstream {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return rs.known[canonical(host)]
+}
+
+// Hosts lists the registries that are known.
+func (rs *Registries) Hosts() []string {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	hosts := make([]string, 0, len(rs.known))
+	for h := range rs.known {
+		hosts = append(hosts, h)
+	}
+	return hosts
+}
+
+func (rs *Registries) add(r Registry) error {
+	host := canonical(r.Host)
+	if r.Origin == "" {
+		r.Origin = defaultOrigin(host)
+	}
+	origin, err := rs.upstream(Mirror{URL: r.Origin, Tags: true}, r.Tokens)
+	if err != nil {
+		return fmt.Errorf("registry %s: origin: %w", host, err)
+	}
+	origin.Origin = true
+	var all []gateway.Upstream
+	for _, m := range r.Mirrors {
+		u, err := rs.upstream(m, nil)
+		if err != nil {
+			return fmt.Errorf("registry %s: mirror: %w", host, err)
+		}
+		all = append(all, u)
+	}
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.known[host] = append(all, origin)
+	return nil
+}
+
+// defaultOrigin is the address that docker and containerd derive from a host:
+// plain HTTP for loopback alone.
+func defaultOrigin(host string) string {
+	switch {
+	case host == dockerHub:
+		return "https://registry-1.docker.io"
+	case Loopback(host):
+		return "http://" + host
+	}
+	return "https://" + host
+}
+
+// Loopback reports whether a host, with or without a port, is this machine.
+func Loopback(host string) bool {
+	name := hostname(host)
+	ip := net.ParseIP(name)
+	return name == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func (rs *Registries) upstream(m Mirror, tokens []string) (gateway.Upstream, error) {
+	at, err := url.Parse(m.URL)
+	if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" || at.User != nil || at.RawQuery != "" || at.Fragment != "" {
+		return gateway.Upstream{}, fmt.Errorf("%q is no address of a registry: want https://HOST[:PORT][/PATH]", m.URL)
+	}
+	prefix := strings.Trim(at.Path, "/")
+	if prefix != "" {
+		prefix += "/"
+	}
+	base := at.Scheme + "://" + at.Host + "/v2/" + prefix
+	return gateway.Upstream{
+		Endpoint: at.Host,
+		Moving:   m.Tags,
+		Transport: &upstreamAuth{
+			host: at.Host, scheme: at.Scheme, base: rs.base, keys: rs.keys, realms: tokens,
+		},
+		Locate: func(a gateway.Asset) (string, bool) {
+			rest, ok := strings.CutPrefix(a.Path, m.Only)
+			return base + rest, ok
+		},
+	}, nil
+}
