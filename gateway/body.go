@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// A body is proved content that is ready to be served: in memory, in a file,
+// A Body is proved content that is ready to be served: in memory, in a file,
 // or only its size, for a HEAD.
-type body struct {
+type Body struct {
 	asset  Asset
 	from   string    // "store", or an endpoint
 	stale  time.Time // when the answer was last good; zero where it is fresh
@@ -24,7 +24,7 @@ type body struct {
 
 // share returns b for one more of the readers who waited for it. Each gets a
 // file of its own.
-func (b *body) share(m *Mirror, a Asset) (*body, error) {
+func (b *Body) share(m *Mirror, a Asset) (*Body, error) {
 	if !b.kept {
 		own := *b
 		return &own, nil
@@ -37,19 +37,35 @@ func (b *body) share(m *Mirror, a Asset) (*body, error) {
 	return opened, nil
 }
 
-func (b *body) close() {
+// Close releases the file, if there is one.
+func (b *Body) Close() {
 	if b.file != nil && !b.shared {
 		b.file.Close()
 	}
 }
 
+// Open returns the content from its beginning. The reader is good until b is
+// closed.
+func (b *Body) Open() io.Reader {
+	if b.file != nil {
+		return io.NewSectionReader(b.file, 0, b.size)
+	}
+	return bytes.NewReader(b.data)
+}
+
+// Asset returns what the content is, with its digest and its media type.
+func (b *Body) Asset() Asset { return b.asset }
+
+// Stale returns when the answer was last good, or zero where it is fresh.
+func (b *Body) Stale() time.Time { return b.stale }
+
 // Bytes returns small content. It is nil for what is in a file.
-func (b *body) Bytes() []byte { return b.data }
+func (b *Body) Bytes() []byte { return b.data }
 
 // serve writes the head and, but for HEAD, the content. Ranges are answered
 // from the proved bytes. A *os.File goes as it is to net/http, so that the
 // kernel copies it.
-func (b *body) serve(w http.ResponseWriter, r *http.Request) {
+func (b *Body) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	if b.asset.Type != "" {
 		h.Set("Content-Type", b.asset.Type)

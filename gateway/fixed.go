@@ -18,14 +18,14 @@ import (
 
 // fixed returns content that its digest proves: from the store where this
 // very asset was fetched before, else from any upstream.
-func (m *Mirror) fixed(ctx context.Context, a Asset, head bool) (*body, error) {
+func (m *Mirror) fixed(ctx context.Context, a Asset, head bool) (*Body, error) {
 	if b, err := m.stored(a); err == nil {
 		return b, nil
 	}
 	if head && !a.Small {
 		return m.sized(ctx, a)
 	}
-	b, err := m.content.do(ctx, m.run, a.Key, func(ctx context.Context) (*body, error) { return m.fetch(ctx, a) })
+	b, err := m.content.do(ctx, m.run, a.Key, func(ctx context.Context) (*Body, error) { return m.fetch(ctx, a) })
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func (m *Mirror) fixed(ctx context.Context, a Asset, head bool) (*body, error) {
 // stored returns a from the store. The name counts as much as the bytes: it
 // says that this asset was had from one of its own upstreams, so that a digest
 // alone opens nothing that another registry was asked for.
-func (m *Mirror) stored(a Asset) (*body, error) {
+func (m *Mirror) stored(a Asset) (*Body, error) {
 	if m.Store == nil {
 		return nil, fs.ErrNotExist
 	}
@@ -46,13 +46,13 @@ func (m *Mirror) stored(a Asset) (*body, error) {
 }
 
 // open returns a's bytes from the store, whoever had them fetched.
-func (m *Mirror) open(a Asset) (*body, error) {
+func (m *Mirror) open(a Asset) (*Body, error) {
 	c, err := m.Store.Get(a.Digest)
 	if err != nil {
 		return nil, err
 	}
 	if !a.Small {
-		return &body{asset: a, from: "store", file: c.File, size: c.Size}, nil
+		return &Body{asset: a, from: "store", file: c.File, size: c.Size}, nil
 	}
 	defer c.Close()
 	if c.Size > smallLimit {
@@ -66,28 +66,28 @@ func (m *Mirror) open(a Asset) (*body, error) {
 }
 
 // inMemory wraps proved bytes, and learns from them.
-func (m *Mirror) inMemory(a Asset, from string, data []byte) *body {
+func (m *Mirror) inMemory(a Asset, from string, data []byte) *Body {
 	if t, ok := m.Ecosystem.(Typer); ok && a.Type == "" {
 		a.Type = t.Type(data)
 	}
 	if l, ok := m.Ecosystem.(Learner); ok {
 		l.Learn(a, data)
 	}
-	return &body{asset: a, from: from, data: data, size: int64(len(data))}
+	return &Body{asset: a, from: from, data: data, size: int64(len(data))}
 }
 
 // sized answers a HEAD for large content without fetching it.
-func (m *Mirror) sized(ctx context.Context, a Asset) (*body, error) {
+func (m *Mirror) sized(ctx context.Context, a Asset) (*Body, error) {
 	answer, err := m.Fetcher.Head(ctx, m.ask(a, false))
 	if err != nil {
 		return nil, err
 	}
-	return &body{asset: a, from: answer.Endpoint, size: answer.Size}, nil
+	return &Body{asset: a, from: answer.Endpoint, size: answer.Size}, nil
 }
 
 // fetch brings a's bytes into the store, or into memory, or where the store
 // cannot be written into a file without a name.
-func (m *Mirror) fetch(ctx context.Context, a Asset) (*body, error) {
+func (m *Mirror) fetch(ctx context.Context, a Asset) (*Body, error) {
 	// Another flight may have brought it since the caller looked.
 	if b, err := m.present(a); err == nil {
 		return b, nil
@@ -115,12 +115,12 @@ func (m *Mirror) fetch(ctx context.Context, a Asset) (*body, error) {
 
 // present is stored for those who share a flight: what is in a file is opened
 // by each of them.
-func (m *Mirror) present(a Asset) (*body, error) {
+func (m *Mirror) present(a Asset) (*Body, error) {
 	b, err := m.stored(a)
 	if err != nil || b.file == nil {
 		return b, err
 	}
-	b.close()
+	b.Close()
 	b.file, b.kept = nil, true
 	return b, nil
 }
@@ -128,7 +128,7 @@ func (m *Mirror) present(a Asset) (*body, error) {
 // admit gives bytes that the store has from elsewhere, once an upstream of
 // this asset has shown that it would give them too. Its error is
 // fs.ErrNotExist where the store has none.
-func (m *Mirror) admit(ctx context.Context, a Asset) (*body, error) {
+func (m *Mirror) admit(ctx context.Context, a Asset) (*Body, error) {
 	if m.Store == nil {
 		return nil, fs.ErrNotExist
 	}
@@ -160,7 +160,7 @@ func (m *Mirror) remember(a Asset, size int64) bool {
 
 // spool fetches a into the store. Its error is of kind Resource where the
 // store is at fault.
-func (m *Mirror) spool(ctx context.Context, a Asset) (*body, error) {
+func (m *Mirror) spool(ctx context.Context, a Asset) (*Body, error) {
 	w, err := m.Store.Create()
 	if err != nil {
 		return nil, storeError(err)
@@ -174,7 +174,7 @@ func (m *Mirror) spool(ctx context.Context, a Asset) (*body, error) {
 		return nil, storeError(err)
 	}
 	m.remember(a, answer.Size)
-	return &body{asset: a, from: answer.Endpoint, size: answer.Size, kept: true}, nil
+	return &Body{asset: a, from: answer.Endpoint, size: answer.Size, kept: true}, nil
 }
 
 func storeError(err error) error {
@@ -183,7 +183,7 @@ func storeError(err error) error {
 
 // spoolAside fetches a into a file without a name in the folder for temporary
 // files. It goes away with its last reader.
-func (m *Mirror) spoolAside(ctx context.Context, a Asset) (*body, error) {
+func (m *Mirror) spoolAside(ctx context.Context, a Asset) (*Body, error) {
 	f, err := os.CreateTemp("", "outlast-*")
 	if err != nil {
 		return nil, storeError(err)
@@ -197,7 +197,7 @@ func (m *Mirror) spoolAside(ctx context.Context, a Asset) (*body, error) {
 		f.Close()
 		return nil, err
 	}
-	return &body{asset: a, from: answer.Endpoint, file: f, size: answer.Size, shared: true}, nil
+	return &Body{asset: a, from: answer.Endpoint, file: f, size: answer.Size, shared: true}, nil
 }
 
 // aside is a plain file as a sink.

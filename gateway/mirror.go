@@ -45,7 +45,7 @@ type Mirror struct {
 
 	run     context.Context
 	stop    context.CancelCauseFunc
-	content flights[*body]
+	content flights[*Body]
 	answers flights[answer]
 }
 
@@ -85,15 +85,15 @@ func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.fail(w, r, a, err)
 		return
 	}
-	defer b.close()
+	defer b.Close()
 	m.served(Served{Asset: b.asset, From: b.from, Stale: b.stale})
 	b.serve(w, r)
 }
 
 // Find returns the content of a, from the store or from upstreams. With head
-// set, the body of large content may be missing: only its size is known. The
-// caller closes what it gets.
-func (m *Mirror) Find(ctx context.Context, a Asset, head bool) (*body, error) {
+// set, large content may be missing: only its size is known. The caller closes
+// what it gets.
+func (m *Mirror) Find(ctx context.Context, a Asset, head bool) (*Body, error) {
 	if len(m.Upstreams(a.Origin)) == 0 {
 		return nil, &AnswerError{http.StatusForbidden,
 			fmt.Errorf("%s is named neither in the settings nor in this build: add it under registries:", a.Origin)}

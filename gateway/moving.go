@@ -19,12 +19,12 @@ import (
 type answer struct {
 	pinned Asset // with its digest
 	stale  time.Time
-	body   *body // in memory
+	body   *Body // in memory
 }
 
 // moving returns content that moves: a fresh answer, else what the upstreams
 // say that may speak for it, else the last good answer, marked as stale.
-func (m *Mirror) moving(ctx context.Context, a Asset) (*body, error) {
+func (m *Mirror) moving(ctx context.Context, a Asset) (*Body, error) {
 	got, err := m.answers.do(ctx, m.run, a.Key, func(ctx context.Context) (answer, error) { return m.answer(ctx, a) })
 	if err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func (m *Mirror) recall(a Asset, last cas.Name) (answer, error) {
 		return answer{}, err
 	}
 	if b.data == nil {
-		b.close()
+		b.Close()
 		return answer{}, fs.ErrNotExist
 	}
 	return answer{pinned: pinned, body: b}, nil
