@@ -1,0 +1,3 @@
+module example.com/conductor-loop
+
+go 1.26
