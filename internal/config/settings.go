@@ -1,0 +1,112 @@
+// Package config holds the settings of Outlast: one struct, one table that
+// names each setting, and the sources that may set it, in their order. It
+// reads files and an environment that it is handed, remembers where each value
+// came from, and never writes, connects or acts.
+package config
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Settings are what Outlast runs by. Load fills in and checks every field: its
+// callers need no defaults of their own. A Settings must not change once it is
+// shared.
+type Settings struct {
+	Registries map[string]Registry // by the host that references name: docker.io, localhost:5000
+	Store      Store
+	Fetch      Fetch
+	Gateway    Gateway
+}
+
+// A Registry is where the images of one host come from.
+type Registry struct {
+	Origin   string   // its own address, without a slash at the end: https://registry-1.docker.io
+	Mirrors  []Mirror // what else may have its content, in the order of preference
+	Insecure bool     // plain HTTP is allowed to an origin that is not this machine
+	Tokens   []string // hosts of token endpoints, besides the origin's own, that may get its credentials
+
+	// Anonymous means that no credentials are ever sent to the origin. Nobody
+	// sets it: it is so where a project's file alone asks for plain HTTP.
+	Anonymous bool
+}
+
+// A Mirror is a place that may have a registry's content.
+type Mirror struct {
+	URL      string // its address, without a slash at the end; a path stands before the repository's name
+	Only     string // "library/": it has only repositories below that, and their names go there without it; empty: all
+	Tags     bool   // its word on tags is believed while the origin is silent; else it serves digests only
+	Insecure bool   // plain HTTP is allowed to a mirror that is not this machine
+
+	// Anonymous means that no credentials are ever sent there, as in Registry.
+	Anonymous bool
+}
+
+// Store is the local store of content.
+type Store struct {
+	Path string // absolute; empty where no folder is known: then nothing outlives the process
+	Size int64  // the limit in bytes; 0 means none
+}
+
+// Fetch are the limits of requests to upstreams. None of them is 0.
+type Fetch struct {
+	Dial   time.Duration // until a connection stands
+	Header time.Duration // from the request to the head of its answer
+	Idle   time.Duration // without a byte, amid an answer
+	Budget time.Duration // that one build waits in all for services to come back
+}
+
+// Gateway is how `outlast gateway` serves.
+type Gateway struct {
+	Listen string // HOST:PORT; port 0 takes a free one
+	Public bool   // an address that other machines can reach is allowed
+}
+
+// Registry returns the settings of host, as an image reference names it. A
+// host without settings is its own origin: over https, and over http where it
+// is this machine, as docker takes it.
+func (s Settings) Registry(host string) Registry {
+	if r, ok := s.Registries[canonicalHost(host)]; ok {
+		return r
+	}
+	return Registry{Origin: defaultOrigin(host)}
+}
+
+// hubHosts are the names that Docker Hub has besides docker.io.
+var hubHosts = map[string]bool{"index.docker.io": true, "registry-1.docker.io": true, "registry.hub.docker.com": true}
+
+func canonicalHost(host string) string {
+	host = strings.ToLower(host)
+	if hubHosts[host] {
+		return "docker.io"
+	}
+	return host
+}
+
+func defaultOrigin(host string) string {
+	if Loopback(host) {
+		return "http://" + host
+	}
+	return "https://" + host
+}
+
+// Loopback reports whether host, with or without a port, is this machine by
+// its name alone: localhost, 127.0.0.0/8 or ::1.
+func Loopback(host string) bool {
+	name := hostname(host)
+	ip, err := netip.ParseAddr(name)
+	return strings.EqualFold(name, "localhost") || err == nil && ip.Unmap().IsLoopback()
+}
+
+// hostname takes the port and the brackets off a host.
+func hostname(host string) string {
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		name, _, _ := strings.Cut(inner, "]")
+		return name
+	}
+	if name, _, ok := strings.Cut(host, ":"); ok && strings.Count(host, ":") == 1 {
+		return name
+	}
+	return host
+}

@@ -1,0 +1,142 @@
+package config
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A row is one setting. Its key makes its place in a file (store: {size: …}),
+// the name of its variable (OUTLAST_STORE_SIZE) and its line in
+// `outlast config` and docs/settings.md.
+type row struct {
+	key     string
+	kind    kind
+	initial string // as a file would have it; empty where place decides
+	doc     string // one sentence, for docs/settings.md
+	at      func(*Settings) any
+	// project tells why a value from a project's file is not taken, or
+	// returns "". Nil takes any.
+	project func(l *loader, at any) string
+}
+
+// table is every setting that has one value. Registries are a map, and stand
+// in registries.go.
+var table = []row{
+	{key: "store.path", kind: pathKind,
+		doc:     "The folder that keeps what was fetched, so that later builds need no network for it. By default `$XDG_CACHE_HOME/outlast`, or `~/.cache/outlast`.",
+		at:      func(s *Settings) any { return &s.Store.Path },
+		project: ownStorePath},
+	{key: "store.size", kind: sizeKind, initial: "20GiB",
+		doc:     "How much the store may hold. Beyond it, what was not used for longest goes first.",
+		at:      func(s *Settings) any { return &s.Store.Size },
+		project: ownStoreSize},
+	{key: "fetch.dial", kind: durationKind, initial: "2s",
+		doc: "How long a connection may take to stand before another source is asked.",
+		at:  func(s *Settings) any { return &s.Fetch.Dial }},
+	{key: "fetch.header", kind: durationKind, initial: "5s",
+		doc: "How long a service may be silent after a request before another source is asked.",
+		at:  func(s *Settings) any { return &s.Fetch.Header }},
+	{key: "fetch.idle", kind: durationKind, initial: "10s",
+		doc: "How long a transfer may stall before it goes on at another source.",
+		at:  func(s *Settings) any { return &s.Fetch.Idle }},
+	{key: "fetch.budget", kind: durationKind, initial: "1m",
+		doc: "How long one build waits in all for services to come back, when every source of something has failed.",
+		at:  func(s *Settings) any { return &s.Fetch.Budget }},
+	{key: "gateway.listen", kind: addressKind, initial: "127.0.0.1:5100",
+		doc:     "Where `outlast gateway` listens.",
+		at:      func(s *Settings) any { return &s.Gateway.Listen },
+		project: loopbackOnly},
+	{key: "gateway.public", kind: boolKind, initial: "false",
+		doc:     "Whether `outlast gateway` may listen where other machines reach it. They then pull what your logins may pull.",
+		at:      func(s *Settings) any { return &s.Gateway.Public },
+		project: func(*loader, any) string { return "only your own settings open the gateway to other machines" }},
+}
+
+func rowOf(key string) (row, bool) {
+	i := slices.IndexFunc(table, func(r row) bool { return r.key == key })
+	if i < 0 {
+		return row{}, false
+	}
+	return table[i], true
+}
+
+// variable returns the environment variable of a key.
+func variable(key string) string {
+	return "OUTLAST_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+// sections lists the keys of the table that stand below prefix: "" for the top
+// level of a file, "store" for what is below store.
+func sections(prefix string) []string {
+	var keys []string
+	if prefix == "" {
+		keys = append(keys, "registries")
+	}
+	for _, r := range table {
+		rest := r.key
+		if prefix != "" {
+			below, ok := strings.CutPrefix(r.key, prefix+".")
+			if !ok {
+				continue
+			}
+			rest = below
+		}
+		first, _, _ := strings.Cut(rest, ".")
+		if !slices.Contains(keys, first) {
+			keys = append(keys, first)
+		}
+	}
+	return keys
+}
+
+// ownStorePath lets a project's file keep a store within the project only: the
+// store deletes what it does not need, in a layout that other programs use too.
+func ownStorePath(l *loader, at any) string {
+	path := *at.(*string)
+	if within(l.projectDir, path) || path == l.defaultStore() {
+		return ""
+	}
+	return "a project's file keeps its store inside the project, or where it is by default"
+}
+
+// ownStoreSize lets a project's file limit only a store that it named itself:
+// a limit on the shared store deletes what other projects need.
+func ownStoreSize(l *loader, at any) string {
+	if s := l.sources["store.path"]; s.Kind == ProjectFile && l.settings.Store.Path != l.defaultStore() {
+		return ""
+	}
+	if *at.(*int64) == l.settings.Store.Size {
+		return ""
+	}
+	return "a project's file limits only a store inside the project: this one is shared"
+}
+
+func loopbackOnly(_ *loader, at any) string {
+	if address := *at.(*string); address[0] != ':' && Loopback(address) {
+		return ""
+	}
+	return "a project's file may only name an address of this machine: 127.0.0.1"
+}
+
+// within reports whether path is dir or stands below it, links followed as far
+// as the path exists.
+func within(dir, path string) bool {
+	if dir == "" {
+		return false
+	}
+	rel, err := filepath.Rel(followed(dir), followed(path))
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
+
+// followed resolves the links in the part of path that exists.
+func followed(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	parent := filepath.Dir(path)
+	if parent == path {
+		return path
+	}
+	return filepath.Join(followed(parent), filepath.Base(path))
+}
