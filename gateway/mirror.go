@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -144,14 +145,16 @@ func statusOf(err error) int {
 }
 
 // sources lists where a may be had; with moving set, only who may say what a
-// tag stands for.
+// tag stands for, the origin first: it knows, the others believe.
 func (m *Mirror) sources(a Asset, moving bool) []fetch.Source {
 	var sources []fetch.Source
 	for _, u := range m.Upstreams(a.Origin) {
-		if moving && !u.Moving {
-			continue
-		}
-		if s, ok := u.source(a); ok {
+		s, ok := u.source(a)
+		switch {
+		case !ok || moving && !u.Moving:
+		case moving && u.Origin:
+			sources = slices.Insert(sources, 0, s)
+		default:
 			sources = append(sources, s)
 		}
 	}
@@ -159,7 +162,8 @@ func (m *Mirror) sources(a Asset, moving bool) []fetch.Source {
 }
 
 func (m *Mirror) ask(a Asset, moving bool) fetch.Ask {
-	ask := fetch.Ask{Name: a.Name, Sources: m.sources(a, moving), Digest: a.Digest, Size: a.Size, Limit: smallLimit}
+	ask := fetch.Ask{Name: a.Name, Sources: m.sources(a, moving), Digest: a.Digest, Size: a.Size, Limit: smallLimit,
+		Ordered: moving}
 	if a.Accept != "" {
 		ask.Header = http.Header{"Accept": {a.Accept}}
 	}

@@ -17,6 +17,8 @@ type Registry struct {
 	Origin  string   // its address: https://registry-1.docker.io; empty means https://HOST, and http:// for loopback
 	Mirrors []Mirror // in the order of preference
 	Tokens  []string // hosts of token endpoints that may get the origin's login besides its own family
+
+	Anonymous bool // the origin never gets a login
 }
 
 // A Mirror is a place that may have a registry's content.
@@ -24,6 +26,8 @@ type Mirror struct {
 	URL  string // its address; a path is put before repositories: https://public.ecr.aws/docker/library
 	Only string // the beginning of the repositories that it has, which it leaves out: library/
 	Tags bool   // what it says of a tag is believed
+
+	Anonymous bool // it never gets a login
 }
 
 // Registries knows where each registry's content may be had. Its methods may
@@ -91,7 +95,7 @@ func (rs *Registries) add(r Registry) error {
 	if r.Origin == "" {
 		r.Origin = defaultOrigin(host)
 	}
-	origin, err := rs.upstream(Mirror{URL: r.Origin, Tags: true}, r.Tokens)
+	origin, err := rs.upstream(Mirror{URL: r.Origin, Tags: true, Anonymous: r.Anonymous}, r.Tokens)
 	if err != nil {
 		return fmt.Errorf("registry %s: origin: %w", host, err)
 	}
@@ -138,12 +142,16 @@ func (rs *Registries) upstream(m Mirror, tokens []string) (gateway.Upstream, err
 	if prefix != "" {
 		prefix += "/"
 	}
+	keys := rs.keys
+	if m.Anonymous {
+		keys = nil
+	}
 	base := at.Scheme + "://" + at.Host + "/v2/" + prefix
 	return gateway.Upstream{
 		Endpoint: at.Host,
 		Moving:   m.Tags,
 		Transport: &upstreamAuth{
-			host: at.Host, scheme: at.Scheme, base: rs.base, keys: rs.keys, realms: tokens,
+			host: at.Host, scheme: at.Scheme, base: rs.base, keys: keys, realms: tokens,
 		},
 		Locate: func(a gateway.Asset) (string, bool) {
 			rest, ok := strings.CutPrefix(a.Path, m.Only)
