@@ -1,0 +1,43 @@
+package buildx
+
+import (
+	"os"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// groupAttr puts a child into a process group of its own, and has the kernel
+// kill it when the thread that started it ends, as it does when this process
+// is killed.
+func groupAttr() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+// holdThread keeps the calling goroutine on its thread until the function that
+// it returns is called: Pdeathsig counts the end of a thread as the parent's.
+func holdThread() func() {
+	runtime.LockOSThread()
+	return runtime.UnlockOSThread
+}
+
+// A group is a process group, by the process that leads it.
+type group int
+
+func (g group) signal(s os.Signal) {
+	if n, ok := s.(syscall.Signal); ok {
+		_ = syscall.Kill(-int(g), n) // ESRCH: it has ended
+	}
+}
+
+// awaitExit returns when the child has ended, and leaves it to be waited for:
+// until then its number, which is its group's, is not given to anybody else.
+func awaitExit(pid int) {
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if err != unix.EINTR {
+			return
+		}
+	}
+}

@@ -1,0 +1,23 @@
+//go:build unix && !linux
+
+package buildx
+
+import (
+	"os"
+	"syscall"
+)
+
+func groupAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+func holdThread() func() { return func() {} }
+
+// A group is a process group, by the process that leads it.
+type group int
+
+func (g group) signal(s os.Signal) {
+	if n, ok := s.(syscall.Signal); ok {
+		_ = syscall.Kill(-int(g), n) // ESRCH: it has ended
+	}
+}
+
+func awaitExit(int) {}

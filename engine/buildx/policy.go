@@ -1,0 +1,133 @@
+package buildx
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/outlast-build/outlast/engine"
+
+	spb "github.com/moby/buildkit/sourcepolicy/pb"
+	"google.golang.org/protobuf/proto"
+)
+
+// policyEnv names the file that buildx reads a source policy from.
+const policyEnv = "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"
+
+// policyLimit bounds the user's own policy file.
+const policyLimit = 4 << 20
+
+const imageScheme = "docker-image://"
+
+// keepAttr marks a source that the routes must leave alone. BuildKit's source
+// of images passes over attributes that it does not know, and its policy can
+// ask for them: so one rule can hold another one off, which their order alone
+// cannot, since the rules are gone through again after each change.
+const keepAttr = "build.outlast.keep"
+
+// A policy is what routes, pins and exceptions come to.
+type policy struct {
+	file  *spb.Policy // nil: none is needed beyond the user's own
+	notes []string
+}
+
+// policyOf makes the rules. The user's own stand first: a rule that converts
+// is done before ours are looked at. BuildKit forgets what a rule allowed or
+// denied once another one converts the source, so next to a user's rule that
+// allows or denies images nothing is converted at all.
+func policyOf(req engine.Request, user *spb.Policy) policy {
+	ours := rules(req)
+	if len(ours) == 0 {
+		return policy{}
+	}
+	if user == nil {
+		return policy{file: &spb.Policy{Version: 1, Rules: ours}}
+	}
+	for _, r := range user.Rules {
+		if r.GetAction() != spb.PolicyAction_CONVERT && mayMatchImage(r.GetSelector()) {
+			return policy{notes: []string{"your source policy allows or denies images: the build's own pulls do not go through the gateway"}}
+		}
+	}
+	merged := proto.Clone(user).(*spb.Policy)
+	merged.Rules = append(merged.Rules, ours...)
+	return policy{file: merged}
+}
+
+func rules(req engine.Request) []*spb.Rule {
+	var rules []*spb.Rule
+	for _, ref := range slices.Sorted(slices.Values(req.Keep)) {
+		rules = append(rules, convert(spb.MatchType_EXACT, imageScheme+ref, imageScheme+ref, map[string]string{keepAttr: "1"}))
+	}
+	for _, ref := range slices.Sorted(maps.Keys(req.Pins)) {
+		pinned := ref + "@" + req.Pins[ref].String()
+		rules = append(rules, convert(spb.MatchType_EXACT, imageScheme+ref, imageScheme+pinned, nil))
+	}
+	for _, r := range req.Routes {
+		// "$" would begin a reference to a group; neither a host nor an
+		// address can hold one, and where it is there all the same it is
+		// taken literally.
+		to := imageScheme + strings.ReplaceAll(r.Prefix, "$", "$$") + "/${1}"
+		rule := convert(spb.MatchType_REGEX, "^"+regexp.QuoteMeta(imageScheme+r.Host)+"/(.*)$", to, nil)
+		rule.Selector.Constraints = []*spb.AttrConstraint{{Key: keepAttr, Value: "1", Condition: spb.AttrMatch_NOTEQUAL}}
+		rules = append(rules, rule)
+	}
+	return rules
+}
+
+func convert(match spb.MatchType, from, to string, attrs map[string]string) *spb.Rule {
+	return &spb.Rule{
+		Action:   spb.PolicyAction_CONVERT,
+		Selector: &spb.Selector{Identifier: from, MatchType: match},
+		Updates:  &spb.Update{Identifier: to, Attrs: attrs},
+	}
+}
+
+// mayMatchImage reports whether the selector can match an image. It says yes
+// where it cannot be told from the beginning of the text.
+func mayMatchImage(s *spb.Selector) bool {
+	id := strings.TrimPrefix(s.GetIdentifier(), "^")
+	end := strings.IndexAny(id, `*?\[](){}.+|$`)
+	literal := id
+	switch {
+	case s.GetMatchType() == spb.MatchType_REGEX && !strings.HasPrefix(s.GetIdentifier(), "^"):
+		return true
+	case s.GetMatchType() != spb.MatchType_EXACT && end >= 0:
+		literal = id[:end]
+		if len(literal) < len(imageScheme) {
+			return strings.HasPrefix(imageScheme, literal)
+		}
+	}
+	return strings.HasPrefix(literal, imageScheme)
+}
+
+// readPolicy reads the user's policy as buildx does: JSON, else protobuf. An
+// empty path gives nil.
+func readPolicy(path string) (*spb.Policy, error) {
+	if path == "" {
+		return nil, nil
+	}
+	data, err := readBounded(path, policyLimit)
+	if err != nil {
+		return nil, err
+	}
+	var p spb.Policy
+	if err := json.Unmarshal(data, &p); err != nil {
+		if proto.Unmarshal(data, &p) != nil {
+			return nil, fmt.Errorf("read source policy %s: %w", path, err)
+		}
+	}
+	return &p, nil
+}
+
+// write puts the policy into a file of its own.
+func (p policy) write(path string) error {
+	data, err := json.Marshal(p.file)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, data, 0o600)
+}
