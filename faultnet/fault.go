@@ -31,14 +31,16 @@ type Fault struct {
 	text string        // body of a canned answer
 }
 
-// how says what a kind of fault is called and what it does. Exactly one of
-// the three deeds is set, or none for health.
+// how says what a kind of fault is called and what it does. A fault has
+// an answer or a shape; one that acts before a request has a dial and a serve
+// too.
 type how struct {
 	name   func(Fault) string
-	whole  bool                // acts before a request can be read
-	answer func(*exchange)     // takes the place of the backend's answer
-	shape  func(*exchange)     // bends the backend's answer
-	dial   func(*caller) error // where no listener is: what a dial comes to
+	whole  bool                 // acts before a request can be read
+	answer func(*exchange)      // takes the place of the backend's answer
+	shape  func(*exchange)      // bends the backend's answer
+	dial   func(*caller) error  // in memory: what a dial comes to
+	serve  func(*Service) error // on a port: what becomes of it
 }
 
 // Refuse refuses connections: nobody listens there.
@@ -55,7 +57,7 @@ func Refuse() Fault { return Fault{how: &refuse} }
 func DropSYN() Fault { return Fault{how: &dropSYN} }
 
 // HangTLS accepts connections and never finishes the TLS handshake. On a
-// Service without TLS it accepts, and neither reads nor writes.
+// Service without TLS it accepts, and never says a word.
 func HangTLS() Fault { return Fault{how: &hangTLS} }
 
 // Hang reads the request and never answers.
@@ -178,9 +180,9 @@ func (f Fault) String() string {
 }
 
 var (
-	refuse  = how{name: word("refuse"), whole: true, dial: (*caller).refused, answer: (*exchange).reset}
-	dropSYN = how{name: word("drop SYN"), whole: true, dial: (*caller).unanswered, answer: (*exchange).hang}
-	hangTLS = how{name: word("hang in TLS handshake"), whole: true, dial: (*caller).stuck, answer: (*exchange).hang}
+	refuse  = how{name: word("refuse"), whole: true, dial: (*caller).refused, serve: (*Service).refuse, answer: (*exchange).reset}
+	dropSYN = how{name: word("drop SYN"), whole: true, dial: (*caller).unanswered, serve: (*Service).dropSYN, answer: (*exchange).hang}
+	hangTLS = how{name: word("hang in TLS handshake"), whole: true, dial: (*caller).stuck, serve: (*Service).holdAll, answer: (*exchange).hang}
 
 	hang     = how{name: word("hang"), answer: (*exchange).hang}
 	reset    = how{name: word("reset"), answer: (*exchange).reset}

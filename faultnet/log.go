@@ -82,8 +82,14 @@ type entry struct {
 	request Request
 	status  atomic.Int64
 	sent    atomic.Int64
+	total   *atomic.Int64 // of the script that the request came under
 	took    atomic.Int64
 	done    atomic.Bool
+}
+
+func (e *entry) add(n int64) {
+	e.sent.Add(n)
+	e.total.Add(n)
 }
 
 func (e *entry) finish() {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +25,7 @@ type stage struct {
 	script  Script
 	seen    []int // how many requests each row has selected
 	counts  map[Place]int
+	sent    *atomic.Int64 // body bytes of all requests
 	log     []*entry
 	changed chan struct{} // closed when a request comes; nil when nobody waits
 }
@@ -54,6 +56,12 @@ func nothingHere(w http.ResponseWriter, _ *http.Request) {
 	w.Write([]byte(errorBody(http.StatusNotFound)))
 }
 
+func (s *stage) currentScript() Script {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.script
+}
+
 func (s *stage) play(script Script) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,6 +74,7 @@ func (s *stage) playLocked(script Script) {
 	s.seen = make([]int, len(script))
 	s.counts = make(map[Place]int)
 	s.log = nil
+	s.sent = new(atomic.Int64)
 }
 
 // begin decides what happens to r and writes it down.
@@ -77,7 +86,7 @@ func (s *stage) begin(r *http.Request) *entry {
 	if host == "" {
 		host = r.URL.Host
 	}
-	e := &entry{request: Request{
+	e := &entry{total: s.sent, request: Request{
 		At: time.Now(), Method: r.Method, Host: host, Path: r.URL.Path, Query: r.URL.RawQuery,
 		Header: r.Header.Clone(), Place: place, Fault: s.faultLocked(r, place),
 	}}
@@ -138,6 +147,16 @@ func (s *stage) countLocked(places []Place) int {
 		}
 	}
 	return n
+}
+
+// Sent says how many bytes of bodies went out since the script began.
+func (s *stage) Sent() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sent == nil {
+		return 0
+	}
+	return s.sent.Load()
 }
 
 // Await waits until Count(places...) is at least n, or ctx is done.
