@@ -1,0 +1,242 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/outlast-build/outlast/fault"
+)
+
+const (
+	// maxFailures in a row without progress, and a source is out for the Ask.
+	maxFailures = 3
+	// worthwhile is how many bytes make a try that broke off progress, so that
+	// a single source that breaks every transfer still gets there.
+	worthwhile = 64 << 10
+)
+
+// A job is one Ask under way.
+type job struct {
+	f      *Fetcher
+	ask    *Ask
+	limits Limits
+	budget *Budget
+
+	mu       sync.Mutex
+	all      []*candidate
+	definite bool // the origin said no, and that settles it
+}
+
+func (f *Fetcher) newJob(ask *Ask) (*job, error) {
+	f.ready()
+	f.hedges.earn()
+	j := &job{f: f, ask: ask, limits: f.Limits.orDefault(), budget: ask.Budget}
+	if j.budget == nil {
+		j.budget = f.Budget
+	}
+	if j.budget == nil {
+		j.budget = new(Budget)
+	}
+	for i, s := range ask.Sources {
+		u, err := url.Parse(s.URL)
+		if err != nil || u.Host == "" {
+			return nil, &fault.Error{Op: ask.Name, Endpoint: s.Endpoint, Kind: fault.Config, Err: errors.New("the source's address is no URL")}
+		}
+		j.all = append(j.all, &candidate{Source: s, index: i, host: u.Host, rank: i})
+	}
+	if ask.Digest != "" && (ask.Digest.Validate() != nil || !ask.Digest.Algorithm().Available()) {
+		return nil, &fault.Error{Op: ask.Name, Kind: fault.Rejected, Err: fmt.Errorf("%.80q is no digest", ask.Digest)}
+	}
+	return j, nil
+}
+
+// choose picks who is asked next for n, and counts the request as begun.
+func (j *job) choose(n need) (c *candidate, whole bool, next time.Time) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.definite {
+		return nil, false, time.Time{}
+	}
+	now := time.Now()
+	j.refreshLocked(now)
+	c, whole, next = pick(j.all, n, now)
+	if c != nil {
+		c.active++
+		j.f.gates.begin(c.Endpoint, now)
+	}
+	return c, whole, next
+}
+
+// refreshLocked takes over what other requests have learned meanwhile.
+func (j *job) refreshLocked(now time.Time) {
+	var names []string
+	for _, c := range j.all {
+		s := j.f.gates.standing(c.Endpoint, now)
+		c.open = s.open
+		if s.notBefore.After(c.notBefore) {
+			c.notBefore = s.notBefore
+		}
+		names = append(names, c.Endpoint)
+	}
+	if j.ask.Ordered {
+		return
+	}
+	rank := make(map[string]int, len(names))
+	for i, name := range j.f.board.Snapshot(now).Rank(names) {
+		if _, ok := rank[name]; !ok {
+			rank[name] = i
+		}
+	}
+	for _, c := range j.all {
+		c.rank = rank[c.Endpoint]*len(j.all) + c.index
+	}
+}
+
+// ended takes note of how a request to c ended, and tells everybody.
+func (j *job) ended(c *candidate, t Try) {
+	now := time.Now()
+	after := fault.After(t.Err)
+	if t.Kind != fault.Canceled {
+		j.f.observe(c.Endpoint, now, t.Took, t.Kind)
+		j.f.gates.end(c.Endpoint, now, t.Kind, after)
+	}
+	j.settle(c, t, now, after)
+	if j.f.OnTry != nil {
+		j.f.OnTry(t)
+	}
+}
+
+func (j *job) settle(c *candidate, t Try, now time.Time, after time.Duration) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	c.active--
+	if t.Kind == fault.None {
+		c.failures = 0
+		return
+	}
+	c.last = &t
+	if t.Kind == fault.Canceled {
+		return
+	}
+	if t.Kind == fault.NotFound && c.Origin && j.ask.Digest == "" {
+		j.definite = true
+	}
+	if t.Bytes >= worthwhile {
+		// It breaks off, but gets on: it is asked again for the rest, at once
+		// unless it fell silent.
+		c.failures = 0
+		if t.Kind != fault.Timeout {
+			return
+		}
+	}
+	c.failures++
+	if t.Kind.Action() != fault.Retry || c.failures >= maxFailures {
+		c.out = true
+		return
+	}
+	c.notBefore = now.Add(j.f.Backoff.Wait(c.failures, j.f.jitter(), after))
+	if after > 0 && !j.budget.covers(now, c.notBefore) {
+		c.out = true
+	}
+}
+
+// gaveUp takes note that c was given up because another was faster. That is no
+// failure of c, but the next request must not wait for it again.
+func (j *job) gaveUp(c *candidate, t Try, waited time.Duration) {
+	j.f.observe(c.Endpoint, time.Now(), waited, fault.Timeout)
+	j.mu.Lock()
+	c.slow++
+	j.mu.Unlock()
+	j.ended(c, t)
+}
+
+// lost ends fl with err.
+func (j *job) lost(fl *flight, err error) {
+	fl.cancel(nil)
+	fl.try.Kind, fl.try.Err = fault.Of(err), err
+	if fl.try.Took == 0 {
+		fl.try.Took = time.Since(fl.try.At)
+	}
+	j.ended(fl.c, *fl.try)
+}
+
+// mark changes c, whose request came to nothing.
+func (j *job) mark(c *candidate, change func(*candidate)) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	c.active--
+	change(c)
+}
+
+// settled reports whether asking anybody else is of no use.
+func (j *job) settled() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.definite
+}
+
+// released takes note that a request to c came to nothing through no fault of
+// c's, and that nobody needs to know.
+func (j *job) released(c *candidate) { j.mark(c, func(*candidate) {}) }
+
+// sleep waits until then, where the budget and the deadline of ctx allow it.
+// It reports whether it did; the error is ctx's.
+func (j *job) sleep(ctx context.Context, then time.Time) (bool, error) {
+	if deadline, ok := ctx.Deadline(); ok && then.After(deadline) {
+		return false, nil
+	}
+	if !j.budget.take(time.Now(), then) {
+		return false, nil
+	}
+	timer := time.NewTimer(time.Until(then))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true, nil
+	case <-ctx.Done():
+		return false, j.canceled(ctx)
+	}
+}
+
+// canceled returns the error of a caller who went away.
+func (j *job) canceled(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if cause == nil {
+		return nil
+	}
+	kind := fault.Canceled
+	if errors.Is(cause, context.DeadlineExceeded) {
+		kind = fault.Timeout
+	}
+	return &fault.Error{Op: j.ask.Name, Kind: kind, Err: cause}
+}
+
+// failure sums up why nobody is left.
+func (j *job) failure() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	f := &Failure{Name: j.ask.Name}
+	for _, c := range j.all {
+		t := c.last
+		if t == nil && c.notBefore.After(time.Now()) {
+			t = j.try(c, time.Now())
+			t.Kind = fault.RateLimited
+			wait := time.Until(c.notBefore)
+			t.Err = &fault.Error{Endpoint: c.Endpoint, Kind: t.Kind, After: wait,
+				Err: fmt.Errorf("asked to be left alone for another %s", wait.Round(time.Second))}
+		}
+		if t != nil {
+			f.Tries = append(f.Tries, *t)
+		}
+	}
+	return f
+}
+
+// try begins the record of a request to c.
+func (j *job) try(c *candidate, at time.Time) *Try {
+	return &Try{Name: j.ask.Name, Endpoint: c.Endpoint, Origin: c.Origin, At: at}
+}

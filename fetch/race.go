@@ -1,0 +1,231 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/outlast-build/outlast/fault"
+)
+
+// A flight is one request under way.
+type flight struct {
+	c        *candidate
+	whole    bool // the source cannot give a part
+	patience time.Duration
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	try      *Try
+	answer   Answer // of Head and Bytes
+
+	// Written by the flight, read by who watches it: nanoseconds after the
+	// flight began, or bytes.
+	head, last, size atomic.Int64
+}
+
+// headCame notes that the wait for a head is over.
+func (fl *flight) headCame() {
+	fl.try.Took = time.Since(fl.try.At)
+	fl.head.Store(max(1, int64(fl.try.Took)))
+}
+
+// got notes that n bytes came.
+func (fl *flight) got(n int) {
+	fl.last.Store(int64(time.Since(fl.try.At)))
+	fl.size.Add(int64(n))
+}
+
+func (fl *flight) progress() progress {
+	p := progress{began: fl.try.At, bytes: fl.size.Load()}
+	if h := fl.head.Load(); h != 0 {
+		p.head = fl.try.At.Add(time.Duration(h))
+		p.last = fl.try.At.Add(time.Duration(max(h, fl.last.Load())))
+	}
+	return p
+}
+
+func (fl *flight) overdue() time.Time { return fl.progress().overdue(fl.patience) }
+
+// A landing is how a flight ended.
+type landing struct {
+	fl    *flight
+	reply *reply // open, where do returned one
+	err   error
+}
+
+// A race is a request that is sent to one source after the other until one
+// does well: to the next one at once when one fails, and beside a slow one.
+type race struct {
+	j    *job
+	need need
+	wait bool // where nobody is ready, wait for who will be
+	// do carries out one flight. It returns a reply, or nil, or the error.
+	do func(*flight) (*reply, error)
+
+	flying    []*flight
+	landed    chan landing
+	over      chan struct{} // closed when nobody waits for landings any more
+	nextHedge time.Time
+	noHedge   bool // the hedging budget has run out
+}
+
+// run returns the flight that did well; its request has not been reported as
+// ended. The error is a *Failure, or a *fault.Error where the caller went away.
+func (r *race) run(ctx context.Context) (landing, error) {
+	r.landed, r.over = make(chan landing), make(chan struct{})
+	defer r.end()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		wake, err := r.launch(ctx)
+		if err != nil {
+			return landing{}, err
+		}
+		timer.Reset(wake)
+		select {
+		case <-timer.C:
+		case l := <-r.landed:
+			r.remove(l.fl)
+			if l.err == nil {
+				r.won(l.fl)
+				return l, nil
+			}
+			if err := r.lost(ctx, l); err != nil {
+				return landing{}, err
+			}
+		case <-ctx.Done():
+			return landing{}, r.j.canceled(ctx)
+		}
+	}
+}
+
+// launch sends requests until nothing more is to be done for now, and returns
+// for how long.
+func (r *race) launch(ctx context.Context) (time.Duration, error) {
+	for {
+		if len(r.flying) > 0 {
+			if wake := time.Until(r.slowAt()); wake > 0 {
+				return wake, nil
+			}
+			if r.noHedge || !r.j.f.hedges.take() {
+				r.noHedge = true
+				return time.Hour, nil
+			}
+		}
+		r.need.except = r.need.except[:0]
+		for _, fl := range r.flying {
+			r.need.except = append(r.need.except, fl.c)
+		}
+		c, whole, next := r.j.choose(r.need)
+		switch {
+		case c != nil:
+			r.fly(ctx, c, whole)
+		case len(r.flying) > 0:
+			r.j.f.hedges.back()
+			if next.IsZero() {
+				return time.Hour, nil
+			}
+			return time.Until(next), nil
+		case !r.wait || next.IsZero():
+			return 0, r.j.failure()
+		default:
+			slept, err := r.j.sleep(ctx, next)
+			if err == nil && !slept {
+				err = r.j.failure()
+			}
+			if err != nil {
+				return 0, err
+			}
+		}
+	}
+}
+
+// slowAt returns when all that is in the air is slow, and another may follow.
+func (r *race) slowAt() time.Time {
+	at := r.nextHedge
+	for _, fl := range r.flying {
+		if o := fl.overdue(); o.After(at) {
+			at = o
+		}
+	}
+	return at
+}
+
+func (r *race) fly(ctx context.Context, c *candidate, whole bool) {
+	now := time.Now()
+	fl := &flight{c: c, whole: whole, try: r.j.try(c, now)}
+	fl.patience = patience(r.j.f.board.Snapshot(now).Standing(c.Endpoint), r.j.ask.Patience, r.j.limits.Header)
+	fl.try.Hedged = len(r.flying) > 0
+	if fl.try.Hedged {
+		r.nextHedge = now.Add(further)
+	}
+	fl.ctx, fl.cancel = context.WithCancelCause(ctx)
+	r.flying = append(r.flying, fl)
+	go func() {
+		reply, err := r.do(fl)
+		select {
+		case r.landed <- landing{fl, reply, err}:
+		case <-r.over:
+			if reply != nil {
+				reply.close()
+			}
+			fl.cancel(nil)
+		}
+	}()
+}
+
+func (r *race) remove(fl *flight) {
+	r.flying = slices.DeleteFunc(r.flying, func(o *flight) bool { return o == fl })
+}
+
+// won gives up what is still in the air, and remembers who was slow.
+func (r *race) won(winner *flight) {
+	now := time.Now()
+	for _, fl := range slices.Clone(r.flying) {
+		if winner.try.At.Before(fl.try.At) || fl.overdue().After(now) {
+			continue
+		}
+		waited := now.Sub(fl.try.At)
+		t := *r.j.try(fl.c, fl.try.At)
+		t.Hedged, t.Took, t.Kind = fl.try.Hedged, waited, fault.Canceled
+		t.Err = &fault.Error{Endpoint: fl.c.Endpoint, Kind: fault.Canceled,
+			Err: fmt.Errorf("no answer for %s, and %s was faster", waited.Round(time.Millisecond), winner.c.Endpoint)}
+		r.remove(fl)
+		fl.cancel(errBeaten)
+		r.j.gaveUp(fl.c, t, waited)
+	}
+}
+
+var errBeaten = errors.New("another source was faster")
+
+// lost reports a flight that failed. Its error ends the race.
+func (r *race) lost(ctx context.Context, l landing) error {
+	switch {
+	case errors.Is(l.err, errNoRange):
+		r.j.mark(l.fl.c, func(c *candidate) { c.noRange = true })
+		return nil
+	case errors.Is(l.err, errOtherSize):
+		r.j.mark(l.fl.c, func(c *candidate) { c.otherSize = true })
+		return nil
+	case ctx.Err() != nil:
+		r.j.released(l.fl.c)
+		return r.j.canceled(ctx)
+	}
+	r.j.lost(l.fl, l.err)
+	if r.j.settled() {
+		return r.j.failure()
+	}
+	return nil
+}
+
+// end cancels what is still in the air.
+func (r *race) end() {
+	close(r.over)
+	for _, fl := range r.flying {
+		fl.cancel(errBeaten)
+		r.j.released(fl.c)
+	}
+}

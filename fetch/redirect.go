@@ -1,0 +1,102 @@
+package fetch
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// maxRedirects is what net/http and browsers bound them by, more or less.
+const maxRedirects = 10
+
+// plain are the headers that go along to another host.
+var plain = []string{"Accept", "Accept-Encoding", "Range", "User-Agent", "If-None-Match", "If-Modified-Since"}
+
+// client returns an HTTP client for requests to src. The transport of src sees
+// requests to the scheme, host and port of src alone; a redirect to anywhere
+// else goes through base, with nothing in it that could be a secret.
+func client(src *Source, base http.RoundTripper) *http.Client {
+	c := &http.Client{Transport: base, CheckRedirect: checkRedirect}
+	if src.Transport == nil {
+		return c
+	}
+	home, err := url.Parse(src.URL)
+	if err != nil {
+		return c
+	}
+	c.Transport = fenced{home: place(home), own: src.Transport, base: base}
+	return c
+}
+
+// fenced sends what goes home through own, all else through base.
+type fenced struct {
+	home      string
+	own, base http.RoundTripper
+}
+
+// RoundTrip sends a copy of r, so that what own adds to it stays at home.
+func (f fenced) RoundTrip(r *http.Request) (*http.Response, error) {
+	if place(r.URL) == f.home {
+		resp, err := f.own.RoundTrip(r.Clone(r.Context()))
+		if resp != nil {
+			resp.Request = r
+		}
+		return resp, err
+	}
+	return f.base.RoundTrip(r)
+}
+
+// place names who answers at u: scheme, host and port.
+func place(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+}
+
+// checkRedirect decides on a redirect to r, and takes from r what its target
+// has no business to know.
+func checkRedirect(r *http.Request, via []*http.Request) error {
+	if len(via) >= maxRedirects {
+		return fmt.Errorf("more than %d redirects", maxRedirects)
+	}
+	last := via[len(via)-1].URL
+	switch {
+	case r.URL.Scheme != "http" && r.URL.Scheme != "https":
+		return fmt.Errorf("redirect to the scheme %q", r.URL.Scheme)
+	case r.URL.User != nil:
+		return errors.New("redirect to an address with a user in it")
+	case last.Scheme == "https" && r.URL.Scheme == "http" && !inner(r.URL.Hostname()):
+		return errors.New("redirect from https to http, at " + r.URL.Host)
+	case inner(r.URL.Hostname()) && !inner(last.Hostname()):
+		// Else any upstream could have this machine's own services asked.
+		return errors.New("redirect from outside to this machine, at " + r.URL.Host)
+	}
+	// The address of the page before may carry a signature.
+	r.Header.Del("Referer")
+	if place(r.URL) == place(via[0].URL) {
+		return nil
+	}
+	kept := make(http.Header)
+	for _, name := range plain {
+		if v, ok := r.Header[name]; ok {
+			kept[name] = v
+		}
+	}
+	r.Header = kept
+	return nil
+}
+
+// inner reports whether host, as it is written, is this machine or its link.
+func inner(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	a = a.Unmap()
+	return err == nil && (a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified())
+}

@@ -1,0 +1,34 @@
+package fetch
+
+import (
+	"net"
+	"net/http"
+	"time"
+)
+
+// newTransport returns a transport for all upstreams. What it does not bound,
+// the watch over each request does.
+func newTransport(l Limits, r *net.Resolver) *http.Transport {
+	d := &dialer{limit: l.Dial, resolver: r}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           d.dial,
+		TLSHandshakeTimeout:   l.Header,
+		ResponseHeaderTimeout: l.Header,
+		// What arrives must be what its digest was made from.
+		DisableCompression: true,
+		// Four connections for each of a few layers at once.
+		MaxIdleConnsPerHost: 16,
+		MaxIdleConns:        128,
+		// Middleboxes forget connections after a minute or more, silently.
+		IdleConnTimeout:        30 * time.Second,
+		MaxResponseHeaderBytes: 1 << 20,
+		Protocols:              protocols,
+		// A dead HTTP/2 connection carries every request to its host: it is
+		// asked for a sign of life, and left when none comes.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: l.Header, PingTimeout: l.Header},
+	}
+}
