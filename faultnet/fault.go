@@ -3,6 +3,7 @@ package faultnet
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"strconv"
@@ -265,4 +266,13 @@ func errorBody(code int) string {
 	}
 	body, _ := json.Marshal(map[string][]problem{"errors": {{name, http.StatusText(code)}}})
 	return string(body)
+}
+
+// sendError answers with status code as registries do.
+func sendError(w http.ResponseWriter, code int) {
+	body := errorBody(code)
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(code)
+	io.WriteString(w, body)
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"strconv"
 )
 
 // A Proxy is a backend that hands requests on to a real server, such as a
@@ -39,11 +38,7 @@ func NewProxy(target string) (*Proxy, error) {
 			if r.Context().Err() != nil {
 				panic(http.ErrAbortHandler)
 			}
-			body := errorBody(http.StatusBadGateway)
-			w.Header().Set("Content-Type", "application/json")
-			w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-			w.WriteHeader(http.StatusBadGateway)
-			io.WriteString(w, body)
+			sendError(w, http.StatusBadGateway)
 		},
 	}
 	return p, nil

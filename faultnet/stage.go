@@ -50,11 +50,7 @@ func (s *stage) prepare(backend http.Handler, script Script, configs *Configs) {
 	}
 }
 
-func nothingHere(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusNotFound)
-	w.Write([]byte(errorBody(http.StatusNotFound)))
-}
+func nothingHere(w http.ResponseWriter, _ *http.Request) { sendError(w, http.StatusNotFound) }
 
 func (s *stage) currentScript() Script {
 	s.mu.Lock()
