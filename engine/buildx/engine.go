@@ -21,9 +21,8 @@ import (
 	"github.com/outlast-build/outlast/fault"
 )
 
-// An Engine builds with a CLI on a Builder. It is safe for concurrent use.
+// An Engine builds on a Builder. It is safe for concurrent use.
 type Engine struct {
-	CLI     CLI
 	Builder Builder
 
 	// Grace is how long buildx may take to stop after an interrupt before it
@@ -66,7 +65,7 @@ func (e *Engine) Build(ctx context.Context, req engine.Request, emit func(engine
 	}
 	if err != nil && ctx.Err() == nil {
 		r.Outcome = engine.Unavailable
-		return r, &fault.Error{Op: "start " + e.CLI.String(), Kind: fault.Engine, Err: err}
+		return r, &fault.Error{Op: "start " + e.Builder.CLI.String(), Kind: fault.Engine, Err: err}
 	}
 	if ctx.Err() != nil && code != 0 {
 		r.Outcome = engine.Interrupted
@@ -109,7 +108,7 @@ func (e *Engine) prepare(args Args, req engine.Request, dir string) (*job, error
 	} else {
 		j.metadata = within(req.Dir, j.metadata)
 	}
-	if e.Builder.Name != "" && !args.Has("builder") {
+	if e.Builder.Flag {
 		add = append(add, "--builder="+e.Builder.Name)
 	}
 	add = append(add, contextFlags(req.Contexts, args.Contexts())...)
@@ -133,7 +132,7 @@ func (e *Engine) prepare(args Args, req engine.Request, dir string) (*job, error
 		grace = 10 * time.Second
 	}
 	j.process = process{
-		Path: e.CLI.Path, Args: append(append(append([]string(nil), e.CLI.Args...), "build"), args.With(add...)...),
+		Path: e.Builder.CLI.Path, Args: append(append(append([]string(nil), e.Builder.CLI.Args...), "build"), args.With(add...)...),
 		Dir: req.Dir, Env: env, Stdout: req.Stdout, Grace: grace,
 	}
 	j.Stdin, j.reads = req.Stdin, readsStdin(args)

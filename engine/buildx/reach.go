@@ -1,14 +1,82 @@
 package buildx
 
 import (
+	"fmt"
+	"net"
+	"net/url"
 	"regexp"
+	"runtime"
 	"strings"
 
 	"github.com/outlast-build/outlast/engine"
 )
 
-// A witness watches a build for signs that its builder cannot connect to the
-// gateway.
+var scheme = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://`)
+
+// Reaches reports whether the builder's daemon can connect to the loopback
+// address of this host, where the gateway listens, and where it cannot: why. It
+// goes by the kind of builder and asks nobody, so it may be wrong: a yes is
+// corrected by a Result's GatewayUnreachable, which costs a tenth of a second.
+func (b Builder) Reaches() (ok bool, why string) {
+	if runtime.GOOS != "linux" && b.Driver != "remote" {
+		return false, "its daemon runs in a virtual machine"
+	}
+	for _, n := range b.Nodes {
+		if why := b.wall(n); why != "" {
+			return false, why
+		}
+	}
+	return true, ""
+}
+
+// wall says what stands between the node and this host's loopback, or "".
+func (b Builder) wall(n Node) string {
+	switch b.Driver {
+	case "docker":
+		return dockerWall(b.Docker)
+	case "docker-container":
+		if mode := n.Options["network"]; mode != "host" {
+			return "its container has a network of its own"
+		}
+		return dockerWall(b.Docker)
+	case "remote":
+		return remoteWall(n.Endpoint)
+	}
+	return fmt.Sprintf("builders of driver %s run elsewhere", b.Driver)
+}
+
+func dockerWall(host string) string {
+	switch {
+	case strings.Contains(host, "/.docker/desktop/"), strings.Contains(host, "/.docker/run/"), strings.Contains(host, "/.colima/"),
+		strings.Contains(host, "/.lima/"), strings.Contains(host, "/.orbstack/"):
+		return "its daemon runs in a virtual machine"
+	}
+	return remoteWall(host)
+}
+
+// remoteWall judges an address: a socket in the file system is on this host,
+// and so is a loopback address.
+func remoteWall(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || address == "" {
+		return "its address is not known"
+	}
+	switch u.Scheme {
+	case "unix", "npipe", "fd":
+		return ""
+	case "tcp", "http", "https":
+		if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+			return ""
+		}
+		return "it runs on another host"
+	case "docker-container", "podman-container":
+		return "its container has a network of its own"
+	}
+	return "it runs on another host"
+}
+
+// A witness knows the addresses of the gateway, and what a build says that
+// could not connect to them.
 type witness struct{ addresses []string }
 
 func witnessOf(routes []engine.Route) witness {
