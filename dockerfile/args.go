@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
@@ -43,17 +44,45 @@ func (e env) set(name, value string, unset []string) {
 // expand puts variables into word. It also names those that have no value, in
 // word itself and in what its variables were made of.
 func (e env) expand(lex *shell.Lex, word string) (string, []string, error) {
+	if !utf8.ValidString(word) || strings.Contains(word, "\x00") {
+		return word, nil, fmt.Errorf("%q is not text", word) // BuildKit's lexer would write to stderr
+	}
 	result, err := lex.ProcessWordWithMatches(word, e)
 	unset := make(map[string]bool)
 	for name := range result.Unmatched {
-		unset[name] = true
+		unset[name] = !hasDefault(word, name)
 	}
 	for name := range result.Matched {
 		for _, n := range e.unset[name] {
 			unset[n] = true
 		}
 	}
+	maps.DeleteFunc(unset, func(_ string, missing bool) bool { return !missing })
 	return result.Result, slices.Sorted(maps.Keys(unset)), err
+}
+
+// hasDefault reports whether word says everywhere what to do where name has no
+// value: ${name:-alpine}, ${name:+:$name}.
+func hasDefault(word, name string) bool {
+	for at := 0; name != ""; {
+		i := strings.Index(word[at:], name)
+		if i < 0 {
+			return true
+		}
+		before, after := word[:at+i], word[at+i+len(name):]
+		at += i + len(name)
+		bare := strings.HasSuffix(before, "$") && (after == "" || !isNameByte(after[0]))
+		braced := strings.HasSuffix(before, "${") && after != "" && strings.IndexByte("}#%/", after[0]) >= 0
+		guarded := strings.Contains(before, "${"+name+":+") || strings.Contains(before, "${"+name+"+")
+		if (bare || braced) && !guarded {
+			return false
+		}
+	}
+	return true
+}
+
+func isNameByte(c byte) bool {
+	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
 // globalArgs returns what may stand in a FROM: the platform arguments, and the
