@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
@@ -266,4 +267,21 @@ func fileKey(paths ...string) (string, error) {
 		sum.Write(content)
 	}
 	return hex.EncodeToString(sum.Sum(nil))[:32], nil
+}
+
+// Save writes the image of one platform into a file that docker load takes.
+func (i Image) Save(file, platform string) error {
+	img, err := i.Image(platform)
+	if err != nil {
+		return err
+	}
+	names := make(map[name.Reference]v1.Image)
+	for _, ref := range i.Refs {
+		tag, err := name.NewTag(ref)
+		if err != nil {
+			return err
+		}
+		names[tag] = img
+	}
+	return tarball.MultiRefWriteToFile(file, names)
 }

@@ -1,0 +1,69 @@
+package testenv
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// isolated marks, in the environment, a process that Isolate has started anew.
+const isolated = "OUTLAST_TESTENV_ISOLATED"
+
+// Isolate gives this process a network of its own, with nothing but loopback
+// in it, and a mount namespace of its own. It must be called first in TestMain
+// or main: it starts the program anew, under the same process id, and returns
+// only there. The network, and all the bridges and firewall rules
+// that daemons have made in it, end with the last process in it.
+//
+// Where this process may not do that, for it is not root, nothing happens.
+func Isolate() error {
+	if CheckRoot() != nil {
+		return nil
+	}
+	if IsIsolated() {
+		return up("lo")
+	}
+	// Namespaces are a thread's; what that thread executes takes them over.
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("make a network namespace: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	net, err := os.Readlink("/proc/thread-self/ns/net")
+	if err != nil {
+		return err
+	}
+	return unix.Exec(exe, os.Args, append(os.Environ(), isolated+"="+net))
+}
+
+// IsIsolated reports whether this process runs in a network that Isolate made.
+func IsIsolated() bool {
+	net, err := os.Readlink("/proc/self/ns/net")
+	return err == nil && net == os.Getenv(isolated)
+}
+
+// up brings a network interface up.
+func up(name string) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	request, err := unix.NewIfreq(name)
+	if err != nil {
+		return err
+	}
+	request.SetUint16(unix.IFF_UP)
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request); err != nil {
+		return fmt.Errorf("bring %s up: %w", name, err)
+	}
+	return nil
+}
