@@ -152,7 +152,7 @@ func (l *loader) assign(r row, at any, a assignment) {
 		l.problem(a.source, r.key, err.Error())
 		return
 	}
-	if a.source.Kind == ProjectFile && r.project != nil {
+	if a.source.Kind == ProjectFile && r.project != nil && r.kind.text(value) != r.kind.text(at) {
 		if why := r.project(l, value); why != "" {
 			l.warn(a.source, r.key, "not taken: "+why)
 			return

@@ -103,11 +103,12 @@ func (r reader) field(host, name string, n ast.Node) {
 	case "insecure":
 		reg.Insecure, ok = r.bool(key, n)
 	case "tokens":
-		if r.source.Kind == ProjectFile {
+		before := reg.Tokens
+		reg.Tokens, ok = r.tokens(key, n)
+		if ok && r.source.Kind == ProjectFile && !slices.Equal(before, reg.Tokens) {
 			r.warn(r.source.at(lineOf(n)), key, "not taken: only your own settings say who gets credentials")
 			return
 		}
-		reg.Tokens, ok = r.tokens(key, n)
 	}
 	if !ok {
 		return

@@ -34,13 +34,13 @@ type Registry struct {
 
 // A Mirror is a place that may have a registry's content.
 type Mirror struct {
-	URL      string // its address, without a slash at the end; a path stands before the repository's name
-	Only     string // "library/": it has only repositories below that, and their names go there without it; empty: all
-	Tags     bool   // its word on tags is believed while the origin is silent; else it serves digests only
-	Insecure bool   // plain HTTP is allowed to a mirror that is not this machine
+	URL      string `json:"url"`                // its address, without a slash at the end; a path stands before the repository's name
+	Only     string `json:"only,omitempty"`     // "library/": it has only repositories below that, and their names go there without it; empty: all
+	Tags     bool   `json:"tags,omitempty"`     // its word on tags is believed while the origin is silent; else it serves digests only
+	Insecure bool   `json:"insecure,omitempty"` // plain HTTP is allowed to a mirror that is not this machine
 
 	// Anonymous means that no credentials are ever sent there, as in Registry.
-	Anonymous bool
+	Anonymous bool `json:"anonymous,omitempty"`
 }
 
 // Store is the local store of content.

@@ -15,8 +15,8 @@ type row struct {
 	initial string // as a file would have it; empty where place decides
 	doc     string // one sentence, for docs/settings.md
 	at      func(*Settings) any
-	// project tells why a value from a project's file is not taken, or
-	// returns "". Nil takes any.
+	// project tells why a value from a project's file is not taken where it
+	// would change something, or returns "". Nil takes any.
 	project func(l *loader, at any) string
 }
 
@@ -102,11 +102,8 @@ func ownStorePath(l *loader, at any) string {
 
 // ownStoreSize lets a project's file limit only a store that it named itself:
 // a limit on the shared store deletes what other projects need.
-func ownStoreSize(l *loader, at any) string {
+func ownStoreSize(l *loader, _ any) string {
 	if s := l.sources["store.path"]; s.Kind == ProjectFile && l.settings.Store.Path != l.defaultStore() {
-		return ""
-	}
-	if *at.(*int64) == l.settings.Store.Size {
 		return ""
 	}
 	return "a project's file limits only a store inside the project: this one is shared"

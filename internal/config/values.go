@@ -1,6 +1,9 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // values lists what is in force.
 func (l *loader) values() []Value {
@@ -28,9 +31,29 @@ func (l *loader) values() []Value {
 	return values
 }
 
+// Lines returns the value as a settings file has it: one line, or one for each
+// entry of a list. There is always a line.
+func (v Value) Lines() []string {
+	var lines []string
+	switch list := v.Value.(type) {
+	case []Mirror:
+		for _, m := range list {
+			lines = append(lines, m.String())
+		}
+	case []string:
+		lines = append(lines, list...)
+	default:
+		return []string{fmt.Sprint(v.Value)}
+	}
+	if len(lines) == 0 {
+		return []string{"[]"}
+	}
+	return lines
+}
+
 // String returns the mirror in a line, as a settings file has it.
 func (m Mirror) String() string {
-	text := "{url: " + m.URL
+	text := "{url: " + quoted(m.URL)
 	if m.Only != "" {
 		text += ", only: " + m.Only
 	}
@@ -40,5 +63,112 @@ func (m Mirror) String() string {
 	if m.Insecure {
 		text += ", insecure: true"
 	}
-	return fmt.Sprint(text, "}")
+	return text + "}"
+}
+
+// YAML returns the values in force as a settings file, with where each came
+// from in a comment. Load reads the same from it.
+func (l *Loaded) YAML() string {
+	var b strings.Builder
+	open := ""
+	for _, v := range l.Values {
+		section, field, _ := cutLast(v.Key, ".")
+		if section != open {
+			l.openSection(&b, open, section)
+			open = section
+		}
+		l.writeValue(&b, strings.Repeat("  ", depth(section)), field, v)
+	}
+	return b.String()
+}
+
+// openSection writes the keys above a section. Those of a registry stand below
+// registries, whose key is written once.
+func (l *Loaded) openSection(b *strings.Builder, before, section string) {
+	host, ok := strings.CutPrefix(section, "registries.")
+	if !ok {
+		fmt.Fprintf(b, "%s:\n", section)
+		return
+	}
+	if !strings.HasPrefix(before, "registries.") {
+		b.WriteString("registries:\n")
+	}
+	fmt.Fprintf(b, "  %s:\n", quoted(host))
+}
+
+func depth(section string) int {
+	if strings.HasPrefix(section, "registries.") {
+		return 2
+	}
+	return 1
+}
+
+func (l *Loaded) writeValue(b *strings.Builder, indent, field string, v Value) {
+	list := true
+	switch entries := v.Value.(type) {
+	case []Mirror:
+		list = len(entries) > 0
+	case []string:
+		list = len(entries) > 0
+	case string:
+		fmt.Fprintf(b, "%s%s: %s # %s\n", indent, field, quoted(entries), v.Source)
+		return
+	default:
+		list = false
+	}
+	lines := v.Lines()
+	if !list {
+		fmt.Fprintf(b, "%s%s: %s # %s\n", indent, field, lines[0], v.Source)
+		return
+	}
+	fmt.Fprintf(b, "%s%s: # %s\n", indent, field, v.Source)
+	for _, line := range lines {
+		fmt.Fprintf(b, "%s  - %s\n", indent, line)
+	}
+}
+
+// quoted writes a text so that YAML reads it as that text: as it is where it
+// has nothing but what stands in paths and addresses.
+func quoted(s string) string {
+	plain := s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-~", r))
+	})
+	if first := s + " "; plain && first[0] != '-' && first[0] != '~' && first[0] != '.' {
+		return s
+	}
+	if _, rest, ok := strings.Cut(s, "://"); ok && !strings.ContainsAny(rest, " #\"'{}[],&*\\") && !strings.HasSuffix(s, ":") {
+		return s
+	}
+	return "\"" + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s) + "\""
+}
+
+func cutLast(s, sep string) (before, after string, ok bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return "", s, false
+	}
+	return s[:i], s[i+len(sep):], true
+}
+
+// A Description tells of one setting, for help and documentation.
+type Description struct {
+	Key      string
+	Kind     string
+	Default  string // as a file would have it; in words where the machine decides
+	Variable string
+	Allowed  string
+	Doc      string
+}
+
+// Describe tells of every setting of the table, in its order.
+func Describe() []Description {
+	all := make([]Description, len(table))
+	for i, r := range table {
+		initial := r.initial
+		if r.key == "store.path" {
+			initial = "~/.cache/outlast"
+		}
+		all[i] = Description{r.key, r.kind.name, initial, variable(r.key), r.kind.allowed, r.doc}
+	}
+	return all
 }

@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/outlast-build/outlast/engine/buildx"
+	"github.com/outlast-build/outlast/record"
+	"github.com/outlast-build/outlast/report"
+)
+
+const buildLong = `Build an image as docker buildx build does: same flags, same display, same
+outputs. What the build needs from registries comes through a gateway on this
+machine, which goes round those that hang, fail or serve spoiled bytes, and keeps
+what it got for later. Neither the Dockerfile nor a daemon's settings change.
+
+Every flag of docker buildx build works and is handed on: see
+docker buildx build --help. These are Outlast's own:`
+
+const buildExample = `  outlast build -t app:dev .
+  outlast build --platform linux/amd64,linux/arm64 -t registry.example.com/app --push .
+  outlast build --builder mybuilder --target test --progress plain .
+  outlast build --set fetch.header=2s --config ci/outlast.yaml -f deploy/Dockerfile .`
+
+// buildUsage leaves out cobra's lists of flags: ours stand in the text above,
+// and buildx's are buildx's.
+const buildUsage = `Usage:
+  {{.UseLine}}
+
+Examples:
+{{.Example}}
+`
+
+func (a *app) buildCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:                "build [OPTIONS] PATH | URL | -",
+		Short:              "Build an image, as docker buildx build does",
+		Long:               buildLong + "\n\n" + ownFlagsHelp() + "\n\n" + codesHelp(ExitBuilt, ExitFailed, ExitUsage, ExitNoSource, ExitNoEngine, ExitInterrupted),
+		Example:            buildExample,
+		DisableFlagParsing: true,
+
+		DisableFlagsInUseLine: true,
+		RunE:                  func(cmd *cobra.Command, args []string) error { return a.build(cmd, args) },
+		ValidArgsFunction:     completeBuild,
+	}
+	c.SetUsageTemplate(buildUsage)
+	return c
+}
+
+func ownFlagsHelp() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
+	for _, f := range ownFlags {
+		fmt.Fprintf(w, "  --%s\t%s\n", strings.TrimSpace(f.name+" "+f.value), f.doc)
+	}
+	w.Flush()
+	return strings.TrimRight(b.String(), "\n")
+}
+
+func completeBuild(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+	if !strings.HasPrefix(begun, "-") {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	var all []string
+	for _, f := range ownFlags {
+		all = append(all, "--"+f.name+"\t"+f.doc)
+	}
+	return all, cobra.ShellCompDirectiveNoFileComp
+}
+
+func (a *app) build(cmd *cobra.Command, arguments []string) error {
+	p, err := pick(arguments)
+	if err != nil {
+		return err
+	}
+	args := buildx.ReadArgs(p.others)
+	if args.Bool("help") {
+		return cmd.Help()
+	}
+	a.file, a.set = p.last("config"), p.own["set"]
+	context, _ := args.Context()
+	loaded, err := a.settings(projects(args.File(), context))
+	if err != nil {
+		return err
+	}
+	ctx, kill, stop := interrupts(cmd.Context())
+	defer stop()
+	d, err := newDisplay(a.stderr, args.Progress(a.lookup), a.say.color)
+	if err != nil {
+		return err
+	}
+	direct, _ := strconv.ParseBool(p.last("no-gateway"))
+	run, err := a.parts.Build(ctx, BuildRequest{
+		Args: p.others, Env: a.env, Stdin: a.stdin, Stdout: a.stdout, Settings: loaded.Settings,
+		Direct: direct, Kill: kill, Emit: d.event, Note: d.note,
+	})
+	d.close()
+	return a.conclude(run, err, d, args)
+}
+
+func (a *app) lookup(name string) (string, bool) {
+	v := a.getenv(name)
+	return v, v != ""
+}
+
+// projects are the folders that may hold the project's settings: that of the
+// Dockerfile, then the context. What is not on this disk holds none.
+func projects(dockerfile, context string) []string {
+	var dirs []string
+	if local(dockerfile) {
+		dirs = append(dirs, filepath.Dir(dockerfile))
+	}
+	if local(context) {
+		dirs = append(dirs, context)
+	}
+	return dirs
+}
+
+// local reports whether a Dockerfile or a context is a path, by BuildKit's own
+// forms of what is not: an address, a git remote, standard input.
+func local(path string) bool {
+	return path != "" && path != "-" && !strings.Contains(path, "://") &&
+		!strings.HasPrefix(path, "git@") && !strings.HasPrefix(path, "github.com/")
+}
+
+// conclude tells how the build ended, after the engine's own last words.
+func (a *app) conclude(run record.Run, err error, d *display, args buildx.Args) error {
+	if err == nil {
+		if eventful(run) && !d.silent() && args.Call() == "" {
+			a.summary(run)
+		}
+		return nil
+	}
+	told := &toldError{run.Outcome, err}
+	if run.Outcome == "" {
+		return err
+	}
+	var sources interface{ Sources() []string }
+	switch {
+	case errors.As(err, &sources):
+		a.say.err(err.Error())
+		for _, line := range sources.Sources() {
+			a.say.plain("  " + line)
+		}
+	case run.Outcome == record.Interrupted:
+		return told
+	case !d.toldError():
+		for _, line := range messages(err) {
+			a.say.err(line)
+		}
+	}
+	for _, hint := range hints(err) {
+		a.say.hint(hint)
+	}
+	if eventful(run) && !d.silent() {
+		a.summary(run)
+	}
+	return told
+}
+
+func (a *app) summary(run record.Run) {
+	for _, line := range report.Summary(run) {
+		a.say.plain(line)
+	}
+}
+
+// eventful reports whether there is more to tell of a run than the engine's
+// own display does.
+func eventful(r record.Run) bool {
+	return len(r.Detours()) > 0 || len(r.Stale) > 0 || len(r.Attempts) > 1
+}

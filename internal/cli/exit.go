@@ -1,0 +1,145 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/outlast-build/outlast/fault"
+	"github.com/outlast-build/outlast/internal/config"
+	"github.com/outlast-build/outlast/record"
+)
+
+// The exit codes, for good.
+const (
+	ExitBuilt       = 0
+	ExitFailed      = 1   // the build itself failed: the user's to mend
+	ExitUsage       = 2   // usage or settings
+	ExitNoSource    = 3   // services failed and no source was left
+	ExitNoEngine    = 4   // no usable engine
+	ExitInterrupted = 130 // by Ctrl-C or a signal to end
+)
+
+// exits are the exit codes with the outcomes that they stand for and their
+// words in the help.
+var exits = []struct {
+	code    int
+	outcome record.Outcome
+	doc     string
+}{
+	{ExitBuilt, record.Built, "built"},
+	{ExitFailed, record.Failed, "the build itself failed: yours to mend"},
+	{ExitUsage, record.BadUsage, "wrong usage or settings"},
+	{ExitNoSource, record.NoSource, "services failed and no source was left"},
+	{ExitNoEngine, record.NoEngine, "no usable engine"},
+	{ExitInterrupted, record.Interrupted, "interrupted"},
+}
+
+// kindCodes are the codes of errors that no outcome came with. What is not
+// listed is 1.
+var kindCodes = map[fault.Kind]int{
+	fault.Config:      ExitUsage,
+	fault.Engine:      ExitNoEngine,
+	fault.Canceled:    ExitInterrupted,
+	fault.DNS:         ExitNoSource,
+	fault.Connection:  ExitNoSource,
+	fault.Timeout:     ExitNoSource,
+	fault.TLS:         ExitNoSource,
+	fault.Outage:      ExitNoSource,
+	fault.RateLimited: ExitNoSource,
+	fault.HTML:        ExitNoSource,
+	fault.Truncated:   ExitNoSource,
+	fault.Corrupt:     ExitNoSource,
+	fault.Rejected:    ExitNoSource,
+}
+
+// codesHelp lists exit codes for a command's help.
+func codesHelp(codes ...int) string {
+	var b strings.Builder
+	b.WriteString("Exit codes:\n")
+	for _, e := range exits {
+		for _, c := range codes {
+			if c == e.code {
+				fmt.Fprintf(&b, "  %-3d  %s\n", e.code, e.doc)
+			}
+		}
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// A usageError is a slip in the use of the command line.
+type usageError struct {
+	err  error
+	hint string // may be empty
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// A toldError is the end of a build that has been told already.
+type toldError struct {
+	outcome record.Outcome
+	err     error
+}
+
+func (e *toldError) Error() string { return e.err.Error() }
+func (e *toldError) Unwrap() error { return e.err }
+
+// exitCode is the one place where errors become exit codes.
+func exitCode(ctx context.Context, err error) int {
+	var told *toldError
+	var usage *usageError
+	var settings *config.Error
+	switch {
+	case err == nil:
+		return ExitBuilt
+	case errors.As(err, &told):
+		return outcomeCode(told.outcome)
+	case errors.As(err, &usage), errors.As(err, &settings):
+		return ExitUsage
+	case ctx.Err() != nil:
+		return ExitInterrupted
+	}
+	if code, ok := kindCodes[fault.Of(err)]; ok {
+		return code
+	}
+	return ExitFailed
+}
+
+func outcomeCode(o record.Outcome) int {
+	for _, e := range exits {
+		if e.outcome == o {
+			return e.code
+		}
+	}
+	return ExitFailed
+}
+
+// messages are the lines that say what went wrong.
+func messages(err error) []string {
+	var settings *config.Error
+	if errors.As(err, &settings) {
+		return strings.Split(settings.Error(), "\n")
+	}
+	return strings.Split(strings.TrimSpace(err.Error()), "\n")
+}
+
+// hints are the lines that say what a person can do.
+func hints(err error) []string {
+	var usage *usageError
+	var settings *config.Error
+	switch {
+	case errors.As(err, &usage):
+		if usage.hint == "" {
+			return nil
+		}
+		return []string{usage.hint}
+	case errors.As(err, &settings):
+		return []string{"outlast config shows what is in force; outlast config --help lists every setting"}
+	}
+	if kind := fault.Of(err); kind != fault.Unknown && kind.Hint() != "" {
+		return []string{kind.Hint()}
+	}
+	return nil
+}

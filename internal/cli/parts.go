@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"context"
+	"io"
+
+	"github.com/outlast-build/outlast/engine"
+	"github.com/outlast-build/outlast/internal/config"
+	"github.com/outlast-build/outlast/record"
+)
+
+// Parts are what the commands set going. Tests put others in their place.
+type Parts struct {
+	// Build runs one build. The error is nil exactly where the Outcome of the
+	// Run is record.Built.
+	Build func(context.Context, BuildRequest) (record.Run, error)
+
+	// Gateway serves until ctx ends, which is no error. It calls Ready once,
+	// when clients can connect.
+	Gateway func(context.Context, GatewayRequest) error
+
+	// EngineStatus tells of the engine that Outlast started, and EngineStop
+	// stops it and reports whether there was one.
+	EngineStatus func(context.Context) (EngineStatus, error)
+	EngineStop   func(context.Context) (bool, error)
+}
+
+// A BuildRequest is one build.
+type BuildRequest struct {
+	Args     []string // of `docker buildx build`
+	Env      []string
+	Stdin    io.Reader
+	Stdout   io.Writer
+	Settings config.Settings
+	Direct   bool               // no gateway
+	Kill     <-chan struct{}    // closed: what does not stop is killed
+	Emit     func(engine.Event) // told what happens in the engine, never after the build's end
+	Note     func(string)       // told, in a line, what was done about a failure
+}
+
+// A GatewayRequest is a gateway to serve.
+type GatewayRequest struct {
+	Settings config.Settings
+	Ready    func(address string) // HOST:PORT, with the port that was taken
+	Note     func(string)         // told what does not work and does no harm
+}
+
+// An EngineStatus tells of the engine that Outlast started.
+type EngineStatus struct {
+	Running bool   `json:"running"`
+	PID     int    `json:"pid,omitempty"`
+	Address string `json:"address,omitempty"` // for BUILDKIT_HOST
+	Version string `json:"version,omitempty"`
+	Root    string `json:"root,omitempty"` // where it keeps its state
+}

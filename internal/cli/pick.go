@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/outlast-build/outlast/engine/buildx"
+)
+
+// An ownFlag is a flag of `outlast build` itself. Its name must be no flag of
+// `docker buildx build`, which gets all others.
+type ownFlag struct {
+	name  string
+	value string // what its value is called in the help; empty for a boolean
+	doc   string
+}
+
+var ownFlags = []ownFlag{
+	{"config", "FILE", "read settings from FILE alone"},
+	{"set", "KEY=VALUE", "override a setting, as in store.size=5GiB (may be repeated)"},
+	{"no-gateway", "", "let the builder ask the registries itself, as stock buildx does"},
+}
+
+// picked are the arguments of `outlast build`, taken apart.
+type picked struct {
+	own    map[string][]string // by name; a boolean has "true" or "false"
+	others []string            // for buildx, in their order
+}
+
+// pick takes Outlast's own flags out of the arguments, wherever they stand but
+// in the value of another flag or after "--".
+func pick(args []string) (picked, error) {
+	p := picked{own: make(map[string][]string)}
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		if arg == "--" {
+			p.others = append(p.others, args[i:]...)
+			return p, nil
+		}
+		f, value, has := ownFlagOf(arg)
+		switch {
+		case f == nil:
+			p.others = append(p.others, arg)
+			if waits(arg) && i+1 < len(args) {
+				i++
+				p.others = append(p.others, args[i])
+			}
+		case f.value == "" && !has:
+			p.own[f.name] = append(p.own[f.name], "true")
+		case f.value == "" && value != "true" && value != "false":
+			return p, &usageError{err: fmt.Errorf("--%s=%s: want true or false", f.name, value), hint: buildHint}
+		case has:
+			p.own[f.name] = append(p.own[f.name], value)
+		case i+1 == len(args):
+			return p, &usageError{err: fmt.Errorf("--%s needs a value: %s", f.name, f.value), hint: buildHint}
+		default:
+			i++
+			p.own[f.name] = append(p.own[f.name], args[i])
+		}
+	}
+	return p, nil
+}
+
+const buildHint = "see outlast build --help"
+
+func ownFlagOf(arg string) (f *ownFlag, value string, has bool) {
+	body, ok := strings.CutPrefix(arg, "--")
+	if !ok {
+		return nil, "", false
+	}
+	name, value, has := strings.Cut(body, "=")
+	i := slices.IndexFunc(ownFlags, func(f ownFlag) bool { return f.name == name })
+	if i < 0 {
+		return nil, "", false
+	}
+	return &ownFlags[i], value, has
+}
+
+// waits reports whether arg is a flag of buildx that takes the next argument
+// for its value: then additions go before it.
+func waits(arg string) bool {
+	return strings.HasPrefix(arg, "-") && buildx.ReadArgs([]string{arg}).With("")[0] == ""
+}
+
+// last returns the value of an own flag, or "".
+func (p picked) last(name string) string {
+	if v := p.own[name]; len(v) > 0 {
+		return v[len(v)-1]
+	}
+	return ""
+}
