@@ -18,14 +18,15 @@ type port struct {
 	addr string
 }
 
-// Binding a port that has just been left can fail for a moment.
+// Binding a port that its own service has just left can fail for a moment.
 const (
 	bindTries = 50
 	bindWait  = 10 * time.Millisecond
 )
 
-// reserve binds addr, host:port with the port 0 for any.
-func reserve(addr string) (*port, error) {
+// reserve binds addr, host:port with the port 0 for any. A port that is had
+// again, having just been left, is worth a wait.
+func reserve(addr string, again bool) (*port, error) {
 	tcp, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
 		return nil, err
@@ -37,7 +38,7 @@ func reserve(addr string) (*port, error) {
 	var p *port
 	for range bindTries {
 		p, err = bind(where)
-		if err != syscall.EADDRINUSE || tcp.Port == 0 {
+		if err != syscall.EADDRINUSE || !again {
 			break
 		}
 		time.Sleep(bindWait)

@@ -12,7 +12,7 @@ import (
 // bound socket, others cannot do the same way.
 type port struct{ addr string }
 
-func reserve(addr string) (*port, error) {
+func reserve(addr string, _ bool) (*port, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -227,6 +228,25 @@ func TestWrongBytes(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestACutDoesNotWaitForASlowBackend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := &faultnet.Transport{Script: faultnet.Always(faultnet.CutAfter(400)), Backend: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			w.Write(content[:400])
+			time.Sleep(time.Hour)
+			w.Write(content[400:])
+		})}
+		begun := time.Now()
+		if got, want := ask(t.Context(), tr, "GET", "http://registry.example.com/x"), (seen{fault.Truncated, 200, 400, true}); got != want {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		if took := time.Since(begun); took != 0 {
+			t.Errorf("got the cut after %v, want it at once", took)
+		}
+		time.Sleep(2 * time.Hour)
+	})
 }
 
 func TestNoRangeSendsTheWhole(t *testing.T) {

@@ -105,7 +105,7 @@ func (s *Service) URL() string {
 	return "http://" + s.Host()
 }
 
-// Client returns a client that trusts s. Close closes its idle connections.
+// Client returns a client that trusts s, after Start. Close closes its idle connections.
 func (s *Service) Client() *http.Client { return s.client }
 
 // Play begins a new script. Log and counts begin anew too; requests under way
@@ -136,7 +136,7 @@ func (s *Service) takeLocked(script Script) error {
 	}
 	s.leaveLocked()
 	s.CloseConnections()
-	port, err := reserve(s.addr)
+	port, err := reserve(s.addr, s.started)
 	if err != nil {
 		return err
 	}

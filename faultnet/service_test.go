@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -142,6 +143,52 @@ func TestDialsMeetThePort(t *testing.T) {
 	}
 }
 
+func TestAKeptConnectionIsNoWayRoundAPortThatRefuses(t *testing.T) {
+	s := start(t, &faultnet.Service{Backend: http.HandlerFunc(backend)})
+	for _, f := range []faultnet.Fault{faultnet.Refuse(), faultnet.DropSYN(), faultnet.HangTLS()} {
+		play(t, s, nil)
+		if got := ask(t.Context(), s.Client().Transport, "GET", s.URL()+"/x"); got.Status != 200 {
+			t.Fatalf("got %v, want 200", got)
+		}
+		play(t, s, faultnet.Always(f))
+		ctx, cancel := context.WithTimeout(t.Context(), brief)
+		if got := ask(ctx, s.Client().Transport, "GET", s.URL()+"/x"); got.Status != 0 {
+			t.Errorf("%v: got %v over a connection from before", f, got)
+		}
+		if got := s.Count(); got != 0 {
+			t.Errorf("%v: got %d requests over a connection from before", f, got)
+		}
+		cancel()
+	}
+}
+
+func TestAResetArrivesBehindWhatWasSent(t *testing.T) {
+	const size, at = 8 << 20, 6e6
+	s := start(t, &faultnet.Service{Script: faultnet.Always(faultnet.ResetAfter(at)), Backend: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(size))
+		io.Copy(w, io.LimitReader(zeros{}, size))
+	})})
+	resp, err := s.Client().Get(s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	n, err := io.Copy(io.Discard, &slowly{r: resp.Body})
+	if n != at || !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("got %d bytes and %v, want %d and a reset", n, err, int(at))
+	}
+}
+
+// slowly reads a little at a time, and yields in between.
+type slowly struct{ r io.Reader }
+
+func (s *slowly) Read(p []byte) (int, error) {
+	for range 50 {
+		runtime.Gosched()
+	}
+	return s.r.Read(p[:min(len(p), 1<<10)])
+}
+
 func TestAWaitingDialArrivesOnceThePortIsWell(t *testing.T) {
 	s := start(t, &faultnet.Service{Backend: http.HandlerFunc(backend), Script: faultnet.Always(faultnet.DropSYN())})
 	result := make(chan error, 1)
@@ -192,13 +239,14 @@ func TestAChosenPortIsHadAgain(t *testing.T) {
 }
 
 func TestCloseEndsEverything(t *testing.T) {
-	before := runtime.NumGoroutine()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "content")
 	if err := os.WriteFile(file, content, 0o666); err != nil {
 		t.Fatal(err)
 	}
 	real := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	defer real.Close()
+	before := runtime.NumGoroutine()
 	for _, f := range []faultnet.Fault{
 		{}, faultnet.Hang(), faultnet.HangAfter(10), faultnet.Drip(1), faultnet.Slow(time.Hour), faultnet.HangTLS(), faultnet.DropSYN(), faultnet.Refuse(),
 	} {
@@ -222,6 +270,9 @@ func TestCloseEndsEverything(t *testing.T) {
 			if err := s.Await(ctx, 3); err != nil {
 				t.Fatal(err)
 			}
+		}
+		for f == faultnet.HangTLS() && s.Connections() < 3 && ctx.Err() == nil {
+			runtime.Gosched()
 		}
 		if f == faultnet.DropSYN() {
 			cancel() // a kernel forgets a dial only when its dialer does
@@ -247,7 +298,6 @@ func TestCloseEndsEverything(t *testing.T) {
 			t.Errorf("%v: playing after the end: %v", f, err)
 		}
 	}
-	real.Close()
 	if got := settle(before); got > before {
 		buf := make([]byte, 1<<16)
 		t.Errorf("got %d goroutines at the end, %d before:\n%s", got, before, buf[:runtime.Stack(buf, true)])
