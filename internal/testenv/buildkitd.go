@@ -67,7 +67,7 @@ func StartBuildkitd(ctx context.Context, dir string, o BuildkitdOptions) (*Build
 	if err := os.WriteFile(toml, []byte(b.config(o, runc)), 0o644); err != nil {
 		return nil, err
 	}
-	b.proc, err = start("buildkitd", filepath.Join(dir, "log"), true,
+	b.proc, err = startContained("buildkitd", filepath.Join(dir, "log"), "",
 		[]string{"DOCKER_CONFIG=" + dir, "TMPDIR=" + dir}, binary, "--config", toml)
 	if err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func (b *Buildkitd) Done() <-chan struct{} { return b.proc.done }
 func (b *Buildkitd) Stop() (log string) {
 	b.proc.stop(grace)
 	log = b.proc.log()
-	removeCgroups(b.cgroup)
+	removeCgroups(cgroups(b.cgroup))
 	removeAll(b.dir)
 	return log
 }

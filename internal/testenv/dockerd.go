@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/outlast-build/outlast/internal/testenv/images"
@@ -24,6 +25,7 @@ type DockerdOptions struct {
 type Dockerd struct {
 	dir    string
 	cgroup string
+	others []string // control groups that were there before
 	proc   *process
 	docker string
 }
@@ -54,7 +56,7 @@ func StartDockerd(ctx context.Context, dir string, o DockerdOptions) (*Dockerd, 
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	d := &Dockerd{dir: dir, cgroup: groupName(dir), docker: tools["docker"]}
+	d := &Dockerd{dir: dir, cgroup: groupName(dir), others: foreign(), docker: tools["docker"]}
 	config := map[string]any{
 		"hosts":          []string{d.Host()},
 		"data-root":      filepath.Join(dir, "data"),
@@ -77,7 +79,7 @@ func StartDockerd(ctx context.Context, dir string, o DockerdOptions) (*Dockerd, 
 		return nil, err
 	}
 	path := filepath.Dir(tools["dockerd"]) + ":" + filepath.Dir(tools["containerd"]) + ":" + filepath.Dir(tools["iptables"]) + ":" + os.Getenv("PATH")
-	d.proc, err = start("dockerd", filepath.Join(dir, "log"), true,
+	d.proc, err = startContained("dockerd", filepath.Join(dir, "log"), "/run",
 		[]string{"PATH=" + path, "DOCKER_CONFIG=" + dir, "TMPDIR=" + dir}, tools["dockerd"], "--config-file", file)
 	if err != nil {
 		return nil, err
@@ -140,10 +142,15 @@ func (d *Dockerd) Load(ctx context.Context, img images.Image) error {
 func (d *Dockerd) Stop() (log string) {
 	d.proc.stop(2 * grace)
 	log = d.proc.log()
-	removeCgroups(d.cgroup)
+	removeCgroups(cgroups(d.cgroup))
+	removeCgroups(slices.DeleteFunc(foreign(), func(group string) bool { return slices.Contains(d.others, group) }))
 	removeAll(d.dir)
 	return log
 }
+
+// foreign returns the control groups of the names that buildx and BuildKit in
+// a container use whatever the engine is told.
+func foreign() []string { return append(cgroups("docker"), cgroups("buildkit")...) }
 
 // NewDockerd is StartDockerd for a test: it stops it at the test's end, and
 // logs the end of its log where the test has failed.

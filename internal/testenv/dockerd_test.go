@@ -1,7 +1,6 @@
 package testenv_test
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,14 +9,6 @@ import (
 
 	"github.com/outlast-build/outlast/internal/testenv"
 )
-
-func TestMain(m *testing.M) {
-	if err := testenv.Isolate(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
 
 func TestIsolatedNetworkHasOnlyLoopback(t *testing.T) {
 	testenv.Root(t)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"testing"
 
 	"golang.org/x/sys/unix"
 )
@@ -66,4 +67,14 @@ func up(name string) error {
 		return fmt.Errorf("bring %s up: %w", name, err)
 	}
 	return nil
+}
+
+// Main runs the tests of a package in a network of their own: the whole body
+// of its TestMain.
+func Main(m *testing.M) {
+	if err := Isolate(); err != nil {
+		fmt.Fprintln(os.Stderr, "testenv:", err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
 }

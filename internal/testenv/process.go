@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -27,8 +28,13 @@ const startLimit = 60 * time.Second
 // and reaps what the daemon's children leave behind. When it dies, the kernel
 // kills all that is in its process namespace and forgets all that is mounted in its mount
 // namespace: nothing can be left over.
+//
+// Its first argument is a folder to hide below an empty one, or nothing:
+// containerd and dockerd leave sockets in /run whatever they are told.
 const initScript = `
 mount --make-rprivate / && mount -t proc proc /proc || exit 125
+[ -z "$1" ] || mount -t tmpfs tmpfs "$1" || exit 125
+shift
 "$@" &
 child=$!
 trap 'kill -TERM $child' TERM
@@ -50,20 +56,26 @@ type process struct {
 	err     error
 }
 
-// start starts a child whose output goes to logPath. Where contained is true,
-// the child gets a process namespace and a mount namespace of its own.
-func start(name, logPath string, contained bool, env []string, argv ...string) (*process, error) {
+// start starts a child whose output goes to logPath.
+func start(name, logPath string, env []string, argv ...string) (*process, error) {
+	return startAttr(name, logPath, &syscall.SysProcAttr{}, env, argv...)
+}
+
+// startContained starts a child in a process namespace and a mount namespace
+// of its own, where the folder hidden, unless empty, is an empty one.
+func startContained(name, logPath, hidden string, env []string, argv ...string) (*process, error) {
+	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS}
+	return startAttr(name, logPath, attr, env, append([]string{"/bin/sh", "-c", initScript, "init", hidden}, argv...)...)
+}
+
+func startAttr(name, logPath string, attr *syscall.SysProcAttr, env []string, argv ...string) (*process, error) {
 	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
 
-	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if contained {
-		argv = append([]string{"/bin/sh", "-c", initScript, "init"}, argv...)
-		attr.Cloneflags = syscall.CLONE_NEWPID | syscall.CLONE_NEWNS
-	}
+	attr.Setpgid, attr.Pdeathsig = true, syscall.SIGKILL
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.SysProcAttr = attr
 	cmd.Stdout, cmd.Stderr = log, log
@@ -164,22 +176,27 @@ func removeAll(dir string) error {
 	return err
 }
 
-// removeCgroups removes the control groups below the one of the given name, in
-// every hierarchy. They are empty when their daemon has ended.
-func removeCgroups(name string) {
-	for _, pattern := range []string{"/sys/fs/cgroup/" + name, "/sys/fs/cgroup/*/" + name} {
-		roots, _ := filepath.Glob(pattern)
-		for _, root := range roots {
-			var dirs []string
-			filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
-				if err == nil && d.IsDir() {
-					dirs = append(dirs, path)
-				}
-				return nil
-			})
-			for i := len(dirs) - 1; i >= 0; i-- {
-				os.Remove(dirs[i])
+// cgroups returns the folders of the control group of that name, one in each hierarchy
+// that has it.
+func cgroups(name string) []string {
+	one, _ := filepath.Glob("/sys/fs/cgroup/" + name)
+	each, _ := filepath.Glob("/sys/fs/cgroup/*/" + name)
+	return append(one, each...)
+}
+
+// removeCgroups removes control groups with all below them. They must have no
+// processes; one that has some stays.
+func removeCgroups(roots []string) {
+	for _, root := range roots {
+		var dirs []string
+		filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				dirs = append(dirs, path)
 			}
+			return nil
+		})
+		for _, dir := range slices.Backward(dirs) {
+			os.Remove(dir)
 		}
 	}
 }

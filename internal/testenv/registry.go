@@ -65,7 +65,7 @@ func StartRegistry(ctx context.Context, dir string, o RegistryOptions) (*Registr
 		return nil, err
 	}
 	r := &Registry{dir: dir}
-	r.proc, err = start("registry", filepath.Join(dir, "registry.log"), false,
+	r.proc, err = start("registry", filepath.Join(dir, "registry.log"),
 		[]string{"OTEL_TRACES_EXPORTER=none"}, binary, "serve", config)
 	if err != nil {
 		return nil, err

@@ -1,15 +1,82 @@
 package testenv_test
 
 import (
+	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/outlast-build/outlast/internal/testenv"
 )
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("TESTENV_START_IN"); dir != "" {
+		startAndHang(dir)
+	}
+	testenv.Main(m)
+}
+
+// startAndHang starts a daemon of each sort, says so and waits to be killed.
+func startAndHang(dir string) {
+	_, err1 := testenv.StartBuildkitd(context.Background(), filepath.Join(dir, "b"), testenv.BuildkitdOptions{})
+	_, err2 := testenv.StartRegistry(context.Background(), filepath.Join(dir, "r"), testenv.RegistryOptions{})
+	fmt.Println("started", errors.Join(err1, err2))
+	select {}
+}
+
+func TestNothingSurvivesAKilledParent(t *testing.T) {
+	testenv.Root(t)
+	testenv.Tool(t, "buildkitd")
+	testenv.Tool(t, "registry")
+	dir := testenv.TempDir(t)
+	parent := exec.Command(os.Args[0])
+	parent.Env = append(os.Environ(), "TESTENV_START_IN="+dir)
+	stdout, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if line != "started <nil>\n" {
+		t.Errorf("the parent said %q, %v, want both daemons started", line, err)
+	}
+	if len(processes(t, dir)) < 2 {
+		t.Errorf("got %q, want both daemons running", processes(t, dir))
+	}
+
+	parent.Process.Kill()
+	parent.Wait()
+	deadline := time.Now().Add(5 * time.Second)
+	for len(processes(t, dir)) > 0 {
+		if time.Now().After(deadline) {
+			t.Fatalf("still running: %q", processes(t, dir))
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// processes returns the command lines that mention dir.
+func processes(t *testing.T, dir string) []string {
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, file := range files {
+		if line, err := os.ReadFile(file); err == nil && strings.Contains(string(line), dir) {
+			lines = append(lines, strings.ReplaceAll(string(line), "\x00", " "))
+		}
+	}
+	return lines
+}
 
 func TestBuildkitdBuildsAndLeavesNothing(t *testing.T) {
 	b, err := testenv.StartBuildkitd(t.Context(), testenv.TempDir(t), testenv.BuildkitdOptions{})
@@ -27,8 +94,8 @@ func TestBuildkitdBuildsAndLeavesNothing(t *testing.T) {
 	if mounts, _ := os.ReadFile("/proc/self/mounts"); strings.Contains(string(mounts), b.Dir()) {
 		t.Errorf("mounts are left in %s", b.Dir())
 	}
-	if out, _ := exec.Command("pgrep", "-f", b.Dir()).Output(); len(out) > 0 {
-		t.Errorf("processes are left: %s", out)
+	if left := processes(t, b.Dir()); len(left) > 0 {
+		t.Errorf("processes are left: %q", left)
 	}
 }
 
