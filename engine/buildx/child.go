@@ -3,7 +3,6 @@ package buildx
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,9 +15,9 @@ import (
 // answerLimit bounds what a question to a client program may answer.
 const answerLimit = 4 << 20
 
-// ask runs the CLI with args and returns what it printed. It waits no longer
-// than limit, whatever the CLI or the daemon behind it does, and leaves nothing
-// running.
+// ask runs the CLI with args and returns what it printed, also beside an
+// exitError. It waits no longer than limit, whatever the CLI or the daemon behind
+// it does, and leaves nothing running.
 func (c CLI) ask(ctx context.Context, env []string, limit time.Duration, args ...string) (string, error) {
 	var out, errs capped
 	out.limit, errs.limit = answerLimit, 64<<10
@@ -35,10 +34,15 @@ func (c CLI) ask(ctx context.Context, env []string, limit time.Duration, args ..
 	case err != nil:
 		return "", err
 	case code != 0:
-		return "", errors.New(lastLine(errs.String(), fmt.Sprintf("exit code %d", code)))
+		return out.String(), exitError(lastLine(errs.String(), fmt.Sprintf("exit code %d", code)))
 	}
 	return out.String(), nil
 }
+
+// An exitError is what a client program says that ended with an error.
+type exitError string
+
+func (e exitError) Error() string { return string(e) }
 
 // lastLine returns the last line of s with anything in it, without the word
 // that clients put before an error; or other.

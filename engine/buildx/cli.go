@@ -66,11 +66,11 @@ func (c CLI) works(ctx context.Context, env []string) bool {
 	return err == nil && strings.Contains(out, "buildx")
 }
 
-// Program returns the path of an executable on the PATH of env (nil: the
-// process's own), else in a folder .tools/bin of the working directory, or of
-// a folder above it, or above the running program itself.
+// Program returns the path of an executable: on the PATH of env (nil: the
+// process's own), in the system's folders for administrators, or in the folder
+// .tools/bin of the repository that the running program stands in.
 func Program(env []string, name string) (string, error) {
-	for _, dir := range filepath.SplitList(getenv(env, "PATH")) {
+	for _, dir := range append(filepath.SplitList(getenv(env, "PATH")), systemDirs...) {
 		if path, err := executable(dir, name); err == nil {
 			return path, nil
 		}
@@ -82,6 +82,10 @@ func Program(env []string, name string) (string, error) {
 	}
 	return "", &exec.Error{Name: name, Err: exec.ErrNotFound}
 }
+
+// systemDirs hold programs for administrators, runc among them, and are often
+// not on a user's PATH.
+var systemDirs = []string{"/usr/local/sbin", "/usr/sbin", "/sbin"}
 
 // executable never finds anything in a relative folder: a program from the
 // folder that happens to be built is not the user's tool.

@@ -24,9 +24,9 @@ var verdicts = []verdict{
 	{engine.Refused, regexp.MustCompile(`^(ERROR: )?invalid argument ".*" for "`), `invalid argument "maybe" for "--pull" flag: strconv.ParseBool: parsing "maybe": invalid syntax`},
 	{engine.Refused, regexp.MustCompile(`^(ERROR: )?[\w :.-]*['"][\w :.-]*\bbuild['"] requires (exactly )?1 argument`), "ERROR: buildx: 'buildx build' requires 1 argument"},
 	{engine.Unavailable, regexp.MustCompile(`^ERROR: no builder ".*" found`), `ERROR: no builder "nightly" found`},
-	{engine.Unavailable, regexp.MustCompile(`^ERROR: no valid drivers found:`), "ERROR: no valid drivers found: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"},
-	{engine.Unavailable, regexp.MustCompile(`^ERROR: (failed to build: )?Cannot connect to the Docker daemon`), "ERROR: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"},
-	{engine.Unavailable, regexp.MustCompile(`^ERROR: (failed to build: )?(failed to solve: )?failed to list workers: Unavailable: `), `ERROR: failed to build: failed to list workers: Unavailable: connection error: desc = "transport: error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"`},
+	{engine.Unavailable, regexp.MustCompile(`^ERROR: no valid drivers found:`), "ERROR: no valid drivers found: context deadline exceeded"},
+	{engine.Unavailable, regexp.MustCompile(`^ERROR: (failed to build: )?(Cannot|failed to) connect to the [Dd]ocker (daemon|API)`), "ERROR: failed to connect to the docker API at unix:///var/run/docker.sock; check if the path is correct and if the daemon is running: dial unix /var/run/docker.sock: connect: no such file or directory"},
+	{engine.Unavailable, regexp.MustCompile(`^ERROR: (failed to build: )?(failed to solve: )?(failed to list workers|failed to receive status|failed to get status|listing workers for Build):? .*(Unavailable|EOF|connection refused|context deadline exceeded)`), `ERROR: failed to build: failed to list workers: Unavailable: connection error: desc = "transport: error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"`},
 }
 
 // prefixes stand before buildx's message in its last line.
@@ -41,6 +41,8 @@ func classify(r *engine.Result, story *engine.Story) {
 		return
 	case 130: // buildx's own, for whatever was cancelled
 		r.Outcome = engine.Interrupted
+	case -1: // killed, and not by us
+		r.Outcome = engine.Unavailable
 	default:
 		r.Outcome = engine.Failed
 	}

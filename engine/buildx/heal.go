@@ -1,14 +1,17 @@
 package buildx
 
 import (
+	"context"
 	"regexp"
+	"time"
 
 	"github.com/outlast-build/outlast/engine"
+	"github.com/outlast-build/outlast/fault"
 )
 
 // poison is what a daemon says that has kept spoiled bytes of an earlier
 // download, and goes on to say whatever the registries hold now.
-var poison = regexp.MustCompile(`failed commit on ref "[^"]+": .*unexpected commit (digest|size)|unexpected commit digest sha256:[0-9a-f]{64}, expected sha256:`)
+var poison = regexp.MustCompile(`unexpected commit digest sha256:[0-9a-f]{64}, expected sha256:[0-9a-f]{64}|failed commit on ref "[^"]+": [^"]*unexpected commit size`)
 
 // poisoned reports whether the build failed by spoiled bytes.
 func poisoned(r engine.Result) bool {
@@ -21,4 +24,28 @@ func poisoned(r engine.Result) bool {
 		}
 	}
 	return false
+}
+
+// nothing is a filter that no record of BuildKit's matches: their numbers are
+// made of letters and digits.
+const nothing = "id=outlast-matches-nothing"
+
+// healLimit bounds the pruning of nothing. It waits for the daemon's collector,
+// which goes through all of its content.
+const healLimit = 2 * time.Minute
+
+// Heal makes the builder's daemon forget spoiled bytes of broken downloads. It
+// asks for a prune that matches nothing: no record of the user's goes, but the
+// daemon collects what no record needs, and the spoiled bytes are such.
+func (b Builder) Heal(ctx context.Context, env []string) error {
+	_, err := b.ask(ctx, env, healLimit, "prune", "--force", "--filter", nothing)
+	if err != nil {
+		return &fault.Error{Op: "collect the engine's garbage", Kind: fault.Engine, Err: err}
+	}
+	return nil
+}
+
+// ask puts a question about this builder to its CLI.
+func (b Builder) ask(ctx context.Context, env []string, limit time.Duration, args ...string) (string, error) {
+	return b.CLI.ask(ctx, environ(env, b.Env...), limit, append(args, "--builder", b.Name)...)
 }

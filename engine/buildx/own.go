@@ -28,7 +28,8 @@ func Own(dir string) Daemon { return Daemon{dir} }
 type DaemonStatus struct {
 	Running bool      `json:"running"`
 	PID     int       `json:"pid"`
-	Address string    `json:"address"`
+	Address string    `json:"address"` // for BUILDKIT_HOST
+	Version string    `json:"version"` // of BuildKit
 	Started time.Time `json:"started"`
 	Root    string    `json:"root"` // where it keeps its content
 	Log     string    `json:"log"`
@@ -62,9 +63,11 @@ func (d Daemon) Start(ctx context.Context, env []string) (DaemonStatus, error) {
 	}
 	defer l.Close()
 	dir := filepath.Dir(l.Name())
-	if s := read(dir); s.Running && answers(ctx, s.Address) {
+	s := read(dir)
+	if _, ok := answers(ctx, s.Address); s.Running && ok {
 		return s, nil
-	} else if s.Running {
+	}
+	if s.Running {
 		// It holds the lock of its folder: a second one could not start.
 		if err := halt(ctx, s); err != nil {
 			return DaemonStatus{}, err
@@ -169,7 +172,7 @@ func start(ctx context.Context, dir string, env []string) (DaemonStatus, error) 
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	s.PID, s.Started, s.Running = cmd.Process.Pid, time.Now(), true
-	if err := s.await(ctx, ended); err != nil {
+	if s.Version, err = s.await(ctx, ended); err != nil {
 		_ = syscall.Kill(-s.PID, syscall.SIGKILL)
 		return s, err
 	}
@@ -179,21 +182,24 @@ func start(ctx context.Context, dir string, env []string) (DaemonStatus, error) 
 	return s, s.write(filepath.Join(dir, "daemon.json"))
 }
 
-func (s DaemonStatus) await(ctx context.Context, ended <-chan error) error {
+// await waits until the daemon answers, and returns its version.
+func (s DaemonStatus) await(ctx context.Context, ended <-chan error) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("no answer within %s, see %s", startLimit, s.Log))
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for !answers(ctx, s.Address) {
+	for {
+		if version, ok := answers(ctx, s.Address); ok {
+			return version, nil
+		}
 		select {
 		case <-ended:
-			return fmt.Errorf("buildkitd ended at once: %s", tail(s.Log))
+			return "", fmt.Errorf("buildkitd ended at once: %s", tail(s.Log))
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return "", context.Cause(ctx)
 		case <-tick.C:
 		}
 	}
-	return nil
 }
 
 func (s DaemonStatus) write(path string) error {
@@ -223,7 +229,8 @@ func command(dir string, s DaemonStatus, env []string) ([]string, error) {
 	}
 	config := filepath.Join(dir, "buildkitd.toml")
 	rootless := os.Geteuid() != 0
-	text := fmt.Sprintf(settings, s.Root, strings.TrimPrefix(s.Address, "unix://"), runc, rootless)
+	socket := strings.TrimPrefix(s.Address, "unix://")
+	text := fmt.Sprintf(settings, s.Root, s.Address, filepath.Join(filepath.Dir(socket), "otel"), runc, rootless)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
@@ -243,7 +250,10 @@ const settings = `# Written by outlast at each start of its own buildkitd.
 root = %q
 
 [grpc]
-  address = ["unix://%s"]
+  address = [%q]
+
+[otel]
+  socketPath = %q
 
 [worker.containerd]
   enabled = false
