@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -73,26 +74,22 @@ func (j *job) choose(n need) (c *candidate, whole bool, next time.Time) {
 
 // refreshLocked takes over what other requests have learned meanwhile.
 func (j *job) refreshLocked(now time.Time) {
-	var names []string
-	for _, c := range j.all {
+	known := j.f.board.Snapshot(now)
+	names := make([]string, len(j.all))
+	for i, c := range j.all {
 		s := j.f.gates.standing(c.Endpoint, now)
-		c.open = s.open
+		c.open, c.score = s.open, known.Score(c.Endpoint)
 		if s.notBefore.After(c.notBefore) {
 			c.notBefore = s.notBefore
 		}
-		names = append(names, c.Endpoint)
+		names[i] = c.Endpoint
 	}
 	if j.ask.Ordered {
 		return
 	}
-	rank := make(map[string]int, len(names))
-	for i, name := range j.f.board.Snapshot(now).Rank(names) {
-		if _, ok := rank[name]; !ok {
-			rank[name] = i
-		}
-	}
+	ranked := known.Rank(names)
 	for _, c := range j.all {
-		c.rank = rank[c.Endpoint]*len(j.all) + c.index
+		c.rank = slices.Index(ranked, c.Endpoint)*len(j.all) + c.index
 	}
 }
 
@@ -169,6 +166,13 @@ func (j *job) mark(c *candidate, change func(*candidate)) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	c.active--
+	change(c)
+}
+
+// learn changes c, whose request goes on.
+func (j *job) learn(c *candidate, change func(*candidate)) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	change(c)
 }
 

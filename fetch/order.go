@@ -13,7 +13,8 @@ type candidate struct {
 	index int    // in the Ask
 	host  string // of its URL
 
-	rank      int       // by the board; 0 is best
+	rank      int       // by the board; the least is best
+	score     float64   // by the board; 1 is well or unknown
 	open      bool      // the circuit breaker leaves it alone
 	out       bool      // it is of no more use for this Ask
 	noRange   bool      // it answers with the whole where a part is asked for
@@ -32,6 +33,7 @@ type need struct {
 	extra  bool         // beside other requests that get along without it
 	except []*candidate // which are being asked for it already
 	only   *candidate   // nobody else will do; nil for anybody
+	not    *candidate   // anybody else will do; nil for anybody
 }
 
 // pick returns who is to be asked at the time now. Without one, next is when
@@ -40,7 +42,7 @@ type need struct {
 func pick(all []*candidate, n need, now time.Time) (c *candidate, whole bool, next time.Time) {
 	var ready, lame []*candidate
 	for _, c := range all {
-		if c.out || c.otherSize || n.only != nil && c != n.only || slices.Contains(n.except, c) {
+		if c.out || c.otherSize || c == n.not || n.only != nil && c != n.only || slices.Contains(n.except, c) {
 			continue
 		}
 		if c.notBefore.After(now) {
@@ -96,8 +98,11 @@ func helpful(c *candidate, all []*candidate) bool {
 	for _, o := range all {
 		best = max(best, o.rate)
 	}
-	return !c.open && c.failures == 0 && c.slow == 0 && (c.rate == 0 || c.rate*farSlower >= best)
+	return !c.open && c.failures == 0 && c.slow == 0 && c.score >= goodScore && (c.rate == 0 || c.rate*farSlower >= best)
 }
 
 // farSlower is how many times slower a source is that only holds others up.
 const farSlower = 8
+
+// goodScore is the least on the board of a source that helps others.
+const goodScore = 0.75

@@ -47,6 +47,8 @@ func (fl *flight) progress() progress {
 	return p
 }
 
+func (fl *flight) headAt() time.Time { return fl.progress().head }
+
 func (fl *flight) overdue() time.Time { return fl.progress().overdue(fl.patience) }
 
 // A landing is how a flight ended.
@@ -76,7 +78,7 @@ type race struct {
 // ended. The error is a *Failure, or a *fault.Error where the caller went away.
 func (r *race) run(ctx context.Context) (landing, error) {
 	r.landed, r.over = make(chan landing), make(chan struct{})
-	defer r.end()
+	defer r.end(ctx)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -181,22 +183,26 @@ func (r *race) remove(fl *flight) {
 	r.flying = slices.DeleteFunc(r.flying, func(o *flight) bool { return o == fl })
 }
 
-// won gives up what is still in the air, and remembers who was slow.
+// won gives up what is slow, and remembers who it was.
 func (r *race) won(winner *flight) {
 	now := time.Now()
 	for _, fl := range slices.Clone(r.flying) {
-		if winner.try.At.Before(fl.try.At) || fl.overdue().After(now) {
-			continue
+		if fl.try.At.Before(winner.try.At) && !fl.overdue().After(now) {
+			r.giveUp(fl, winner.c.Endpoint+" was faster")
 		}
-		waited := now.Sub(fl.try.At)
-		t := *r.j.try(fl.c, fl.try.At)
-		t.Hedged, t.Took, t.Kind = fl.try.Hedged, waited, fault.Canceled
-		t.Err = &fault.Error{Endpoint: fl.c.Endpoint, Kind: fault.Canceled,
-			Err: fmt.Errorf("no answer for %s, and %s was faster", waited.Round(time.Millisecond), winner.c.Endpoint)}
-		r.remove(fl)
-		fl.cancel(errBeaten)
-		r.j.gaveUp(fl.c, t, waited)
 	}
+}
+
+func (r *race) giveUp(fl *flight, why string) {
+	r.remove(fl)
+	fl.cancel(errBeaten)
+	waited := time.Since(fl.try.At)
+	// The flight may still write to its own record.
+	t := *r.j.try(fl.c, fl.try.At)
+	t.Took, t.Kind = waited, fault.Canceled
+	t.Err = &fault.Error{Endpoint: fl.c.Endpoint, Kind: fault.Canceled,
+		Err: fmt.Errorf("not done after %s, and %s", waited.Round(time.Millisecond), why)}
+	r.j.gaveUp(fl.c, t, waited)
 }
 
 var errBeaten = errors.New("another source was faster")
@@ -211,7 +217,7 @@ func (r *race) lost(ctx context.Context, l landing) error {
 		r.j.mark(l.fl.c, func(c *candidate) { c.otherSize = true })
 		return nil
 	case ctx.Err() != nil:
-		r.j.released(l.fl.c)
+		r.flying = append(r.flying, l.fl) // end sees to it
 		return r.j.canceled(ctx)
 	}
 	r.j.lost(l.fl, l.err)
@@ -222,9 +228,13 @@ func (r *race) lost(ctx context.Context, l landing) error {
 }
 
 // end cancels what is still in the air.
-func (r *race) end() {
+func (r *race) end(ctx context.Context) {
 	close(r.over)
-	for _, fl := range r.flying {
+	for _, fl := range slices.Clone(r.flying) {
+		if context.Cause(ctx) == errSlow {
+			r.giveUp(fl, "others go on")
+			continue
+		}
 		fl.cancel(errBeaten)
 		r.j.released(fl.c)
 	}

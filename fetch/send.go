@@ -41,6 +41,8 @@ type reply struct {
 	buf      *[]byte // what the body is read into; back to the pool on close
 	ready    []byte  // the part of buf that next has not returned yet
 	rerr     error   // what came after ready
+
+	undelimited bool // the end of the connection is the end of the body
 }
 
 // send sends the request of a flight and judges the head of the answer. An
@@ -60,7 +62,8 @@ func (j *job) send(fl *flight, method string, w want) (*reply, error) {
 	}
 	fl.try.Status = resp.StatusCode
 	r := &reply{f: j.f, endpoint: fl.c.Endpoint, ctx: fl.ctx, cancel: fl.cancel, watch: guard, idle: j.limits.Idle,
-		status: resp.StatusCode, header: resp.Header, body: resp.Body}
+		status: resp.StatusCode, header: resp.Header, body: resp.Body,
+		undelimited: resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && resp.ProtoMajor < 2}
 	if err = r.judge(j.ask, method, w, resp); err == nil {
 		return r, nil
 	}

@@ -3,15 +3,15 @@ package fetch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"net/http"
+
+	"github.com/opencontainers/go-digest"
 
 	"github.com/outlast-build/outlast/fault"
 )
 
 // A Sink takes spooled content. It is written in any order, from several
-// goroutines at once, and read back to be verified. What lies beyond
+// goroutines at once, and read back to be verified. What it holds beyond
 // Answer.Size when Spool returns is no part of the content; a Sink that has
 // Truncate(int64) error is cut there.
 type Sink interface {
@@ -19,10 +19,12 @@ type Sink interface {
 	io.ReaderAt
 }
 
-// Spool gets content of a known digest into w, and proves it there. Where it
-// returns an error, what w holds is not to be used. The error is a *Failure
-// where no source was left, or a *fault.Error: of kind Resource where w is to
-// blame.
+// Spool gets content of a known digest into w, and proves it there. Large
+// content comes in parts from several sources at once, and what breaks off
+// goes on elsewhere. Where Spool returns an error, what w holds is not to be
+// used; nothing is written to w any more when it has returned. The error is a
+// *Failure where no source was left, or a *fault.Error: of kind Resource where
+// w is to blame.
 func (f *Fetcher) Spool(ctx context.Context, ask Ask, w Sink) (Answer, error) {
 	j, err := f.newJob(&ask)
 	if err != nil {
@@ -31,84 +33,107 @@ func (f *Fetcher) Spool(ctx context.Context, ask Ask, w Sink) (Answer, error) {
 	if ask.Digest == "" {
 		return Answer{}, &fault.Error{Op: ask.Name, Kind: fault.Rejected, Err: errors.New("spooling needs a digest")}
 	}
-	var got int64
-	var answer Answer
+	s := spool{j: j, w: w}
+	return s.run(ctx)
+}
+
+// A spool is content of a known digest on its way into a sink.
+type spool struct {
+	j       *job
+	w       Sink
+	spoiled []print // of copies that did not match
+}
+
+// run collects copies until one is good. Each round that yields none leaves
+// one source less.
+func (s *spool) run(ctx context.Context) (Answer, error) {
 	for {
-		wt := ask.wholeOf()
-		wt.off = got
-		wt.ranged = got > 0
-		r := race{j: j, wait: true, need: need{part: got > 0}, do: func(fl *flight) (*reply, error) {
-			wt := wt
-			if fl.whole {
-				wt.off, wt.ranged = 0, false
-			}
-			return j.send(fl, http.MethodGet, wt)
-		}}
-		l, err := r.run(ctx)
-		if err != nil {
-			return Answer{}, err
-		}
-		if answer.Endpoint == "" {
-			answer = Answer{Endpoint: l.fl.c.Endpoint, Status: 200, Header: l.reply.header}
-		}
-		l.fl.try.Resumed = got > 0
-		got, err = j.copy(l, w, got)
-		l.reply.close()
-		if fault.Of(err) == fault.Resource {
-			return Answer{}, err
-		}
+		left := s.j.left()
+		t, err := s.collect(ctx, nil)
 		if err == nil {
-			err = j.verify(l, w, got)
-			if err != nil {
-				got = 0
-			}
+			return s.finish(t)
 		}
-		if err != nil {
-			if ctx.Err() != nil {
-				return Answer{}, j.canceled(ctx)
-			}
-			j.lost(l.fl, err)
-			continue
+		if !errors.Is(err, errSpoiled) && !s.j.contested() {
+			return Answer{}, err
 		}
-		j.ended(l.fl.c, *l.fl.try)
-		answer.Size = got
-		return answer, nil
+		if s.j.left() < left {
+			continue // it is known who it was
+		}
+		t, err = s.alone(ctx)
+		if err == nil {
+			return s.finish(t)
+		}
+		if errors.As(err, new(*fault.Error)) && !errors.As(err, new(*Failure)) || s.j.left() == left || s.j.left() == 0 {
+			return Answer{}, err
+		}
 	}
 }
 
-func (j *job) copy(l landing, w Sink, got int64) (int64, error) {
-	at := l.reply.off
-	for {
-		chunk, err := l.reply.next()
-		if err == io.EOF {
-			if l.reply.total != unknown && at < l.reply.total {
-				return got, &fault.Error{Endpoint: l.fl.c.Endpoint, Kind: fault.Truncated, Err: io.ErrUnexpectedEOF}
-			}
-			return got, nil
+// alone has each source bring a copy of its own. Those that had no part in a
+// spoiled copy come first.
+func (s *spool) alone(ctx context.Context) (*transfer, error) {
+	for _, c := range s.j.bySuspicion(s.spoiled) {
+		t, err := s.collect(ctx, c)
+		var failure *Failure
+		if err == nil || !errors.Is(err, errSpoiled) && !errors.As(err, &failure) {
+			return t, err
 		}
-		if err != nil {
-			return got, err
-		}
-		l.fl.got(len(chunk))
-		skip := min(max(0, got-at), int64(len(chunk)))
-		at += skip
-		chunk = chunk[skip:]
-		if _, err := w.WriteAt(chunk, at); err != nil {
-			return got, &fault.Error{Op: "write", Kind: fault.Resource, Err: err}
-		}
-		l.fl.try.Bytes += int64(len(chunk))
-		at += int64(len(chunk))
-		got = max(got, at)
 	}
+	return nil, s.j.failure()
 }
 
-func (j *job) verify(l landing, w Sink, size int64) error {
-	v := j.ask.Digest.Verifier()
-	if _, err := io.Copy(v, io.NewSectionReader(w, 0, size)); err != nil {
-		return &fault.Error{Op: "read", Kind: fault.Resource, Err: err}
+// errSpoiled is a copy that does not match its digest.
+var errSpoiled = errors.New("spoiled")
+
+// collect brings one copy, from only alone unless that is nil, and proves it.
+func (s *spool) collect(ctx context.Context, only *candidate) (*transfer, error) {
+	buf := s.j.f.chunks.Get().(*[]byte)
+	defer s.j.f.chunks.Put(buf)
+	t := &transfer{j: s.j, w: s.w, only: only, ends: make(chan workEnd),
+		ground: newGround(s.j.ask.wholeOf().size),
+		proof:  newProof(s.w, s.j.ask.Digest, *buf)}
+	defer t.proof.stop()
+	s.j.forgive()
+	if err := t.run(ctx); err != nil {
+		return t, err
 	}
-	if !v.Verified() {
-		return &fault.Error{Endpoint: l.fl.c.Endpoint, Kind: fault.Corrupt, Err: fmt.Errorf("the bytes do not match %s", j.ask.Digest)}
+	good, err := t.proof.matches(t.ground.size)
+	if err != nil || good {
+		return t, err
 	}
-	return nil
+	senders := t.ground.done.senders()
+	if len(senders) == 1 {
+		s.j.blame(senders[0], t.ground.done)
+		return t, errSpoiled
+	}
+	p, err := take(s.w, s.j.ask.Digest.Algorithm(), t.ground.done)
+	if err != nil {
+		return t, err
+	}
+	s.spoiled = append(s.spoiled, p)
+	return t, errSpoiled
+}
+
+// finish closes the books on a good copy.
+func (s *spool) finish(t *transfer) (Answer, error) {
+	size := t.ground.size
+	if err := cut(s.w, size); err != nil {
+		return Answer{}, err
+	}
+	for _, p := range s.spoiled {
+		if err := p.compare(s.w, size, s.j); err != nil {
+			return Answer{}, err
+		}
+	}
+	t.answer.Size = size
+	return t.answer, nil
+}
+
+// digestOf returns the digest of a part of w.
+func digestOf(w io.ReaderAt, alg digest.Algorithm, p span) (digest.Digest, error) {
+	h := alg.Hash()
+	if _, err := io.Copy(h, io.NewSectionReader(w, p.off, p.len())); err != nil {
+		return "", sinkError("read back", err)
+	}
+	return digest.NewDigest(alg, h), nil
 }

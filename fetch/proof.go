@@ -1,0 +1,166 @@
+package fetch
+
+import (
+	"hash"
+	"io"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/outlast-build/outlast/fault"
+)
+
+// A proof tells whether what a sink holds matches a digest.
+type proof interface {
+	// reach says that everything before front is written.
+	reach(front int64)
+	// matches reports whether the first size bytes, which are written and all
+	// there is, are what the digest says. An error is the sink's.
+	matches(size int64) (bool, error)
+	// stop ends the use of the sink.
+	stop()
+}
+
+// newProof returns a proof of d in w. buf is used until it is stopped.
+func newProof(w Sink, d digest.Digest, buf []byte) proof {
+	if v, ok := w.(verifier); ok {
+		return ownProof{v, d}
+	}
+	return newProver(w, d, buf)
+}
+
+// A verifier is a sink that hashes what it is given as it comes, such as
+// *cas.Writer. Its Verify fails with an error of kind fault.Corrupt where all
+// that it holds does not match.
+type verifier interface {
+	Verify(digest.Digest) error
+}
+
+type ownProof struct {
+	v verifier
+	d digest.Digest
+}
+
+func (p ownProof) reach(int64) {}
+func (p ownProof) stop()       {}
+
+func (p ownProof) matches(size int64) (bool, error) {
+	if err := cut(p.v, size); err != nil {
+		return false, err
+	}
+	err := p.v.Verify(p.d)
+	if fault.Of(err) == fault.Corrupt {
+		return false, nil
+	}
+	return err == nil, sinkError("read back", err)
+}
+
+// cut takes off what w may hold beyond size, from an earlier copy.
+func cut(w any, size int64) error {
+	t, ok := w.(interface{ Truncate(int64) error })
+	if !ok {
+		return nil
+	}
+	if s, ok := w.(interface{ Size() int64 }); ok && s.Size() == size {
+		return nil
+	}
+	return sinkError("truncate", t.Truncate(size))
+}
+
+// sinkError makes an error of a sink known as one.
+func sinkError(op string, err error) error {
+	if err == nil || fault.Of(err) == fault.Resource {
+		return err
+	}
+	return &fault.Error{Op: op, Kind: fault.Resource, Err: err}
+}
+
+// A prover hashes what a sink holds, from the beginning on, while the rest is
+// still coming. It reads back what was written, which is in memory still: so
+// parts may come in any order, and no transfer waits for the hash.
+type prover struct {
+	w   io.ReaderAt
+	d   digest.Digest
+	buf []byte
+
+	mu      sync.Mutex
+	change  sync.Cond
+	front   int64 // may be read up to here
+	running bool
+	stopped bool
+	hash    hash.Hash
+	at      int64 // hashed up to here
+	err     error
+}
+
+// behind is how much is left to the end where that is quicker than a goroutine.
+const behind = 1 << 20
+
+func newProver(w io.ReaderAt, d digest.Digest, buf []byte) *prover {
+	p := &prover{w: w, d: d, buf: buf, hash: d.Algorithm().Hash()}
+	p.change.L = &p.mu
+	return p
+}
+
+func (p *prover) reach(front int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.front = max(p.front, front)
+	if !p.running && !p.stopped && p.front-p.at >= behind {
+		p.running = true
+		go p.follow()
+	}
+	p.change.Broadcast()
+}
+
+func (p *prover) follow() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for !p.stopped && p.err == nil {
+		if p.at == p.front {
+			p.change.Wait()
+			continue
+		}
+		p.stepLocked()
+	}
+	p.running = false
+	p.change.Broadcast()
+}
+
+// stepLocked hashes one buffer, without the lock.
+func (p *prover) stepLocked() {
+	at, n := p.at, min(p.front-p.at, int64(len(p.buf)))
+	p.mu.Unlock()
+	got, err := p.w.ReadAt(p.buf[:n], at)
+	p.hash.Write(p.buf[:got])
+	p.mu.Lock()
+	p.at += int64(got)
+	if int64(got) < n {
+		p.err = sinkError("read back", err)
+	}
+}
+
+func (p *prover) matches(size int64) (bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.front = size
+	p.change.Broadcast()
+	for p.at < p.front && p.err == nil {
+		if p.running {
+			p.change.Wait()
+			continue
+		}
+		p.stepLocked()
+	}
+	return digest.NewDigest(p.d.Algorithm(), p.hash) == p.d, p.err
+}
+
+func (p *prover) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopped = true
+	p.change.Broadcast()
+	for p.running {
+		p.change.Wait()
+	}
+}
