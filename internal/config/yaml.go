@@ -42,7 +42,7 @@ type textError struct {
 
 // parse returns the one document of a text, or nil where it is empty.
 func parse(text []byte) (root ast.Node, failed *textError) {
-	tokens := lexer.Tokenize(string(text))
+	tokens := lexer.Tokenize(strings.TrimPrefix(string(text), "\ufeff"))
 	if len(tokens) > maxTokens {
 		return nil, &textError{tokens[maxTokens].Position.Line, fmt.Sprintf("more than %d words and signs", maxTokens)}
 	}
