@@ -32,6 +32,9 @@ func debianKey(*Maker) (string, error) { return machineSuite() }
 // makeDebian makes what debootstrap calls minbase, without what the slim
 // images leave out.
 func makeDebian(ctx context.Context, m *Maker, dir string) ([]v1.Image, error) {
+	if err := m.Root(); err != nil {
+		return nil, err
+	}
 	suite, err := machineSuite()
 	if err != nil {
 		return nil, err

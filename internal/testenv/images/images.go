@@ -37,10 +37,11 @@ type Image struct {
 	Digest v1.Hash  // of that index
 }
 
-// A Maker makes images. It needs root where the Debian image is not made yet.
+// A Maker makes images.
 type Maker struct {
 	Dir  string                            // where the layouts are and go
 	Tool func(name string) (string, error) // finds debootstrap, busybox, go, buildkitd and the like
+	Root func() error                      // says why root's rights, which debootstrap needs, are not there
 	Log  func(line string)                 // told of each image that is made
 }
 

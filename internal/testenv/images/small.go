@@ -1,12 +1,15 @@
 package images
 
 import (
+	"archive/tar"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -75,7 +78,7 @@ func makeAlpine(ctx context.Context, m *Maker, dir string) ([]v1.Image, error) {
 	layers = append(layers, l)
 	for i, size := range []int64{1 << 20, 2 << 20} {
 		w := newLayer(dir)
-		w.bytes(fmt.Sprintf("usr/share/noise/%d", i+1), 0o644, noise(byte(i+1), size))
+		w.noise(i+1, 0, size)
 		l, werr := w.layer()
 		layers, err = append(layers, l), errors.Join(err, werr)
 	}
@@ -89,11 +92,43 @@ func makeAlpine(ctx context.Context, m *Maker, dir string) ([]v1.Image, error) {
 	return []v1.Image{img}, err
 }
 
-// noise returns bytes that do not compress, always the same for a seed.
-func noise(seed byte, size int64) string {
-	var s strings.Builder
-	io.CopyN(&s, rand.NewChaCha8([32]byte{seed}), size)
-	return s.String()
+// noise adds a file of bytes that do not compress, always the same for a
+// number and a seed.
+func (w *layerWriter) noise(number, seed int, size int64) {
+	w.put(tar.Header{Typeflag: tar.TypeReg, Name: fmt.Sprintf("usr/share/noise/%d", number), Mode: 0o644, Size: size},
+		io.LimitReader(rand.NewChaCha8([32]byte{byte(number), byte(seed)}), size))
+}
+
+// Noise makes an image for linux/amd64 with a layer of each of these sizes in
+// bytes, which do not compress, in the new folder dir. The same seed makes the
+// same image.
+func Noise(dir, ref string, seed int, sizes ...int64) (Image, error) {
+	work := filepath.Join(dir, "work")
+	if err := os.MkdirAll(work, 0o755); err != nil {
+		return Image{}, err
+	}
+	defer os.RemoveAll(work)
+	var layers []v1.Layer
+	for i, size := range sizes {
+		w := newLayer(work)
+		w.noise(i+1, seed, size)
+		l, err := w.layer()
+		if err != nil {
+			return Image{}, err
+		}
+		layers = append(layers, l)
+	}
+	img, err := finish(scratch(), "linux/amd64", v1.Config{Cmd: []string{"/none"}}, layers...)
+	if err != nil {
+		return Image{}, err
+	}
+	if err := write(dir, []v1.Image{img}); err != nil {
+		return Image{}, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "refs"), []byte(ref+"\n"), 0o644); err != nil {
+		return Image{}, err
+	}
+	return open("noise", dir)
 }
 
 func staticKey(*Maker) (string, error) { return fileKey(certificates, zones+"/Europe/Berlin") }

@@ -20,7 +20,13 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	err := run(ctx)
+	var missing *testenv.Missing
+	if errors.As(err, &missing) && os.Getenv("CI") != "true" {
+		fmt.Fprintf(os.Stderr, "mkimages: %v; what needs the images is skipped\n", err)
+		return
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "mkimages:", err)
 		os.Exit(1)
 	}
@@ -44,7 +50,7 @@ func run(ctx context.Context) error {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return err
 	}
-	maker := &images.Maker{Dir: dir, Tool: testenv.LookTool, Log: func(line string) { fmt.Println(line) }}
+	maker := &images.Maker{Dir: dir, Tool: testenv.LookTool, Root: testenv.CheckRoot, Log: func(line string) { fmt.Println(line) }}
 	all, err := maker.Make(ctx)
 	if err != nil {
 		return err
