@@ -61,11 +61,11 @@ func makeDebian(ctx context.Context, m *Maker, dir string) ([]v1.Image, error) {
 
 	w := newLayer(dir)
 	w.tree("", root, func(rel string, d fs.DirEntry) bool {
-		return slices.ContainsFunc(leftOut, func(p string) bool { return rel != p && strings.HasPrefix(rel, p+"/") })
+		return rel == sourcesList || slices.ContainsFunc(leftOut, func(p string) bool { return strings.HasPrefix(rel, p+"/") })
 	})
 	// Debian's own address, not that of the mirror at hand: who builds on this
 	// image has the proxies and mirrors of the build, not those of this machine.
-	w.bytes("etc/apt/sources.list", 0o644, "deb http://deb.example.com/debian "+suite+" main\n")
+	w.bytes(sourcesList, 0o644, "deb http://deb.example.com/debian "+suite+" main\n")
 	layer, err := w.layer()
 	if err != nil {
 		return nil, err
@@ -73,6 +73,8 @@ func makeDebian(ctx context.Context, m *Maker, dir string) ([]v1.Image, error) {
 	img, err := finish(scratch(), "linux/amd64", v1.Config{Env: []string{"PATH=" + debianPath}, Cmd: []string{"bash"}}, layer)
 	return []v1.Image{img}, err
 }
+
+const sourcesList = "etc/apt/sources.list"
 
 // leftOut are folders whose content an image does without.
 var leftOut = []string{

@@ -27,7 +27,7 @@ import (
 )
 
 // generation is part of every image's key: raise it when a recipe changes what it makes.
-const generation = "1"
+const generation = "2"
 
 // An Image is a base image that has been made.
 type Image struct {
