@@ -72,6 +72,7 @@ type call struct {
 	Policy  string // the content of the source policy
 	Stdin   string
 	Dir     string
+	Config  string // BUILDX_CONFIG
 	PID     int
 }
 
@@ -133,6 +134,7 @@ func TestMain(m *testing.M) {
 func play(dir string) int {
 	c := call{Program: filepath.Base(os.Args[0]), Args: os.Args[1:], PID: os.Getpid()}
 	c.Dir, _ = os.Getwd()
+	c.Config = os.Getenv("BUILDX_CONFIG")
 	command := ""
 	for _, a := range c.Args {
 		if a != "buildx" && a != "--context" && !strings.HasPrefix(a, "-") {
