@@ -101,7 +101,7 @@ func TestBuildkitdBuildsAndLeavesNothing(t *testing.T) {
 
 // The whole way that the end-to-end tests take: base images in a registry, a
 // BuildKit that has it as its mirror, and buildx.
-func TestConductorLoopBuilds(t *testing.T) {
+func TestBuildxBuildsOnTheBaseImages(t *testing.T) {
 	testenv.Images(t)
 	r := testenv.NewRegistry(t, testenv.RegistryOptions{Images: true})
 	b := testenv.NewBuildkitd(t, testenv.BuildkitdOptions{Config: fmt.Sprintf(`
@@ -116,14 +116,42 @@ func TestConductorLoopBuilds(t *testing.T) {
 	if out, err := buildx.Run(t.Context(), "create", "--name", "remote", "--driver", "remote", b.Addr()); err != nil {
 		t.Fatalf("buildx create: %v\n%s", err, out)
 	}
-	dest := t.TempDir()
-	out, err := buildx.Run(t.Context(), "build", "--builder", "remote", "--progress", "plain", "--platform", "linux/amd64",
-		"--build-arg", "VERSION=1.2.3", "--output", "type=local,dest="+dest, "../../examples/conductor-loop")
-	if err != nil {
-		t.Fatalf("buildx build: %v\n%s", err, out)
-	}
-	got, err := testenv.Run(t.Context(), nil, filepath.Join(dest, "service"), "-version")
-	if err != nil || !strings.HasPrefix(got, "conductor-loop 1.2.3 ") {
-		t.Errorf("the program that was built: got %q, %v, want its version 1.2.3", got, err)
+
+	t.Run("a Go service that runs", func(t *testing.T) {
+		dest := testenv.TempDir(t)
+		out, err := buildx.Run(t.Context(), "build", "--builder", "remote", "--progress", "plain", "--build-arg", "VERSION=1.2.3",
+			"--output", "type=local,dest="+dest, "../../examples/conductor-loop")
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		got, err := testenv.Run(t.Context(), nil, filepath.Join(dest, "service"), "-version")
+		if err != nil || !strings.HasPrefix(got, "conductor-loop 1.2.3 ") {
+			t.Errorf("got %q, %v, want its version 1.2.3", got, err)
+		}
+	})
+	t.Run("a frontend that a syntax line names", func(t *testing.T) {
+		dir := t.TempDir()
+		dockerfile := "# syntax=docker/dockerfile:1\nFROM alpine:3\nRUN test -f /usr/share/noise/2\n"
+		if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(dockerfile), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		out, err := buildx.Run(t.Context(), "build", "--builder", "remote", "--progress", "plain", dir)
+		if err != nil || !strings.Contains(out, "docker-image://docker.io/docker/dockerfile:1") {
+			t.Errorf("got %v\n%s, want it built by the image of the frontend", err, out)
+		}
+	})
+}
+
+func TestRealClientsReadTheRegistry(t *testing.T) {
+	want := testenv.Images(t)["static"].Digest.String()
+	r := testenv.NewRegistry(t, testenv.RegistryOptions{Images: true})
+	for name, command := range map[string][]string{
+		"crane":  {testenv.Tool(t, "crane"), "digest", r.Host + "/distroless/static:nonroot"},
+		"skopeo": {testenv.Tool(t, "skopeo"), "inspect", "--tls-verify=false", "--format", "{{.Digest}}", "docker://" + r.Host + "/distroless/static:nonroot"},
+	} {
+		got, err := testenv.Run(t.Context(), nil, command...)
+		if err != nil || strings.TrimSpace(got) != want {
+			t.Errorf("%s: got %q, %v, want %s", name, got, err, want)
+		}
 	}
 }
