@@ -40,6 +40,7 @@ type DaemonStatus struct {
 // The limits of starting and stopping.
 const (
 	startLimit = 30 * time.Second // a cold buildkitd needs under one
+	hungLimit  = 5 * time.Second  // a busy one answers in a tenth of a second
 	stopLimit  = 10 * time.Second // a wedged one ignores SIGTERM for ever
 	logLimit   = 8 << 20          // of the log that is kept from runs before
 )
@@ -64,12 +65,12 @@ func (d Daemon) Start(ctx context.Context, env []string) (DaemonStatus, error) {
 	defer l.Close()
 	dir := filepath.Dir(l.Name())
 	s := read(dir)
-	if _, ok := answers(ctx, s.Address); s.Running && ok {
-		return s, nil
-	}
 	if s.Running {
+		if _, err := s.await(ctx, hungLimit, nil); err == nil {
+			return s, nil
+		}
 		// It holds the lock of its folder: a second one could not start.
-		if err := halt(ctx, s); err != nil {
+		if err := halt(ctx, s, hungLimit); err != nil {
 			return DaemonStatus{}, err
 		}
 	}
@@ -92,7 +93,7 @@ func (d Daemon) Stop(ctx context.Context) (bool, error) {
 	if !s.Running {
 		return false, nil
 	}
-	return true, halt(ctx, s)
+	return true, halt(ctx, s, stopLimit)
 }
 
 // lock makes the daemon's folder and takes its lock, which ends with the file.
@@ -172,7 +173,7 @@ func start(ctx context.Context, dir string, env []string) (DaemonStatus, error) 
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	s.PID, s.Started, s.Running = cmd.Process.Pid, time.Now(), true
-	if s.Version, err = s.await(ctx, ended); err != nil {
+	if s.Version, err = s.await(ctx, startLimit, ended); err != nil {
 		_ = syscall.Kill(-s.PID, syscall.SIGKILL)
 		return s, err
 	}
@@ -183,8 +184,8 @@ func start(ctx context.Context, dir string, env []string) (DaemonStatus, error) 
 }
 
 // await waits until the daemon answers, and returns its version.
-func (s DaemonStatus) await(ctx context.Context, ended <-chan error) (string, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("no answer within %s, see %s", startLimit, s.Log))
+func (s DaemonStatus) await(ctx context.Context, limit time.Duration, ended <-chan error) (string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s, see %s", limit, s.Log))
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -317,12 +318,12 @@ func tail(path string) string {
 	return lastLine(string(data), "its log is empty")
 }
 
-// halt stops the daemon and whatever it runs.
-func halt(ctx context.Context, s DaemonStatus) error {
+// halt stops the daemon and whatever it runs. After the limit it is killed.
+func halt(ctx context.Context, s DaemonStatus, limit time.Duration) error {
 	if err := syscall.Kill(s.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("stop buildkitd: %w", err)
 	}
-	if gone(ctx, s, stopLimit) {
+	if gone(ctx, s, limit) {
 		return nil
 	}
 	_ = syscall.Kill(-s.PID, syscall.SIGKILL)
