@@ -32,7 +32,7 @@ func (w *Writer) Commit(d digest.Digest) error {
 	if err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
-	if limit := w.store.blobs.limit; limit > 0 && size > limit {
+	if limit := w.store.limit; limit > 0 && size > limit {
 		return resource("commit", fmt.Errorf("%d bytes are more than the %d that the store may hold in all", size, limit))
 	}
 	if err := w.verifyLocked(d); err != nil {
@@ -213,8 +213,8 @@ func (s *Store) Put(d digest.Digest, r io.Reader) error {
 		return fmt.Errorf("put: %w", err)
 	}
 	defer func() { _ = w.Close() }() // what counts was said by Commit
-	if s.blobs.limit > 0 {
-		r = io.LimitReader(r, s.blobs.limit+1) // Commit refuses what is longer
+	if s.limit > 0 {
+		r = io.LimitReader(r, s.limit+1) // Commit refuses what is longer
 	}
 	buf := buffers.Get().(*[bufferSize]byte)
 	defer buffers.Put(buf)

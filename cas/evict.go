@@ -68,7 +68,7 @@ type Usage struct {
 
 // Usage looks through the store.
 func (s *Store) Usage() (Usage, error) {
-	u := Usage{Limit: s.blobs.limit}
+	u := Usage{Limit: s.limit}
 	err := s.Walk(func(e Entry) error {
 		u.Bytes += blocks(e.Size)
 		u.Entries++

@@ -30,6 +30,7 @@ const (
 // also of other processes, may be open on one directory.
 type Store struct {
 	dir    string
+	limit  int64 // of one content
 	closed atomic.Bool
 	proofs sync.Map // digest.Digest to *proof: what this process knows about content
 	blobs  meter
@@ -60,9 +61,9 @@ func Open(dir string, limit int64) (*Store, error) {
 	if err != nil {
 		return nil, &fault.Error{Op: "open store", Kind: openKind(err), Err: err}
 	}
-	s := &Store{dir: dir}
-	s.blobs.limit = limit
+	s := &Store{dir: dir, limit: limit}
 	if limit > 0 {
+		s.blobs.limit = blocks(limit)
 		s.names.limit = max(limit/16, leastNames)
 	}
 	s.sweep()

@@ -79,7 +79,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 func (w *Writer) WriteAt(p []byte, off int64) (int, error) {
 	w.gate.RLock()
 	defer w.gate.RUnlock()
-	if err := w.claim(off, int64(len(p))); err != nil {
+	if err := w.claim(off, int64(len(p))); err != nil || len(p) == 0 {
 		return 0, err
 	}
 	n, err := w.file.WriteAt(p, off)
