@@ -8,7 +8,7 @@ UNIT     = $(shell $(GO) list ./... | grep -v /e2e)
 # Go takes the version from git's tags, where git can say.
 BUILDVCS = $(shell git describe --always >/dev/null 2>&1 && echo true || echo false)
 
-export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/sbin:/sbin
+export PATH := $(CURDIR)/bin:$(CURDIR)/.tools/bin:$(PATH):/usr/sbin:/sbin
 
 .PHONY: build
 build: ## bin/outlast, one static program
@@ -50,11 +50,11 @@ staticcheck: tool-staticcheck
 	.tools/bin/staticcheck ./...
 
 .PHONY: unit
-unit: ## unit and command tests, with the race detector
+unit: tools images ## unit and command tests, with the race detector
 	$(GO) test -race -timeout 10m $(UNIT)
 
 .PHONY: e2e
-e2e: tools images build ## end-to-end tests on a real BuildKit, Docker Engine and registries
+e2e: tools images ## end-to-end tests on a real BuildKit, Docker Engine and registries
 	$(GO) test -p 1 -timeout 25m ./e2e/...
 
 .PHONY: demo
