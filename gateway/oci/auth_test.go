@@ -80,7 +80,8 @@ func logins(all map[string]oci.Login) oci.Keychain {
 	return func(_ context.Context, host string) (oci.Login, error) { return all[host], nil }
 }
 
-func host(t *testing.T, address string) string {
+func host(t testing.TB, address string) string {
+	t.Helper()
 	u, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)

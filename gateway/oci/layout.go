@@ -62,21 +62,6 @@ func (e *Exporter) Export(ctx context.Context, dir, ref string, want []string) (
 	return b.Asset().Digest, x.index(b)
 }
 
-// Resolve asks what ref stands for, and brings its manifest into the store. It
-// returns an error where nobody can say.
-func (e *Exporter) Resolve(ctx context.Context, ref string) error {
-	q, err := parseRef(ref)
-	if err != nil {
-		return err
-	}
-	b, err := e.Mirror.Find(ctx, e.Protocol.asset(q, nil), false)
-	if err != nil {
-		return fmt.Errorf("%s: %w", ref, err)
-	}
-	b.Close()
-	return nil
-}
-
 // export is one image on its way into a folder.
 type export struct {
 	*Exporter

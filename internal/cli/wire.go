@@ -2,16 +2,28 @@ package cli
 
 import (
 	"context"
-	"errors"
 
+	"github.com/outlast-build/outlast"
+	"github.com/outlast-build/outlast/engine/buildx"
+	"github.com/outlast-build/outlast/internal/daemon"
 	"github.com/outlast-build/outlast/record"
 )
 
-// real are the parts of the program.
-func real() Parts {
+// program are the parts of the program.
+func program() Parts {
 	return Parts{
 		Build: func(ctx context.Context, r BuildRequest) (record.Run, error) {
-			return record.Run{}, errors.New("not wired")
+			return outlast.Build(ctx, outlast.Options{
+				Args: r.Args, Env: r.Env, Stdin: r.Stdin, Stdout: r.Stdout, Settings: r.Settings,
+				Version: readVersion().Version, Direct: r.Direct, Kill: r.Kill, Emit: r.Emit, Note: r.Note,
+			})
 		},
+		Gateway: func(ctx context.Context, r GatewayRequest) error {
+			return daemon.Gateway(ctx, daemon.GatewayOptions{
+				Settings: r.Settings, Ready: r.Ready, Served: r.Served, Tried: r.Tried, Warn: r.Warn,
+			})
+		},
+		EngineStatus: func(context.Context) (buildx.DaemonStatus, error) { return buildx.Own("").Status() },
+		EngineStop:   func(ctx context.Context) (bool, error) { return buildx.Own("").Stop(ctx) },
 	}
 }

@@ -25,16 +25,7 @@ const Grace = 5 * time.Second
 // it could not go on serving. It closes listener in any case. What the server
 // itself has to say goes to log; nil drops it.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	server := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}
+	server := NewServer(handler, log)
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(stopped)
@@ -52,4 +43,19 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		return nil
 	}
 	return err
+}
+
+// NewServer returns a server with limits on its clients, for who ends it by
+// other rules than Serve's. What it has to say goes to log; nil drops it.
+func NewServer(handler http.Handler, log *slog.Logger) *http.Server {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
 }

@@ -1,0 +1,204 @@
+package outlast
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/outlast-build/outlast/cas"
+	"github.com/outlast-build/outlast/fault"
+	"github.com/outlast-build/outlast/fetch"
+	"github.com/outlast-build/outlast/gateway"
+	"github.com/outlast-build/outlast/gateway/oci"
+	"github.com/outlast-build/outlast/internal/config"
+	"github.com/outlast-build/outlast/internal/httpx"
+)
+
+// A Gateway serves registries' content on this machine: from the store, and
+// from each registry's upstreams. Close ends it.
+type Gateway struct {
+	http.Handler
+	Registries *oci.Registries
+	Mirror     *gateway.Mirror
+
+	protocol *oci.Protocol
+	store    *cas.Store // nil where it could not be opened
+	fetcher  *fetch.Fetcher
+}
+
+// GatewayOptions are what a Gateway is told to do beyond its settings.
+type GatewayOptions struct {
+	Settings config.Settings
+	Hosts    []string             // registries to serve that the settings do not name
+	OnTry    func(fetch.Try)      // told of each request to an upstream; nil: nobody is
+	OnServe  func(gateway.Served) // told of each answer; nil: nobody is
+	Warn     func(string)         // told what does not work and does no harm; nil: nobody is
+}
+
+// NewGateway prepares a gateway that fetches until ctx ends or it is closed. A
+// store that cannot be opened is a warning: the gateway works without.
+func NewGateway(ctx context.Context, o GatewayOptions) (*Gateway, error) {
+	g := &Gateway{protocol: new(oci.Protocol)}
+	g.fetcher = &fetch.Fetcher{Limits: fetch.Limits{Dial: o.Settings.Fetch.Dial, Header: o.Settings.Fetch.Header, Idle: o.Settings.Fetch.Idle}, OnTry: o.OnTry}
+	var err error
+	g.Registries, err = oci.NewRegistries(registriesOf(o.Settings), g.fetcher.Transport(), oci.DockerLogins)
+	if err != nil {
+		return nil, &fault.Error{Op: "read settings", Kind: fault.Config, Err: err}
+	}
+	if err := g.Registries.Allow(o.Hosts...); err != nil {
+		return nil, &fault.Error{Op: "read references", Kind: fault.Dockerfile, Err: err}
+	}
+	g.Mirror = &gateway.Mirror{Ecosystem: g.protocol, Fetcher: g.fetcher, Upstreams: g.Registries.Upstreams, OnServe: o.OnServe}
+	g.store, err = cas.Open(o.Settings.Store.Path, int64(o.Settings.Store.Size))
+	switch {
+	case err == nil:
+		g.Mirror.Store = g.store
+	case o.Warn != nil:
+		o.Warn(fmt.Sprintf("the local store is not used: %v", err))
+	}
+	g.Mirror.Start(ctx)
+	g.Handler = g.Mirror
+	return g, nil
+}
+
+// Close ends what is still fetched and lets go of the store.
+func (g *Gateway) Close() error {
+	g.Mirror.Close()
+	g.fetcher.CloseIdleConnections()
+	if g.store == nil {
+		return nil
+	}
+	return g.store.Close()
+}
+
+func registriesOf(s config.Settings) []oci.Registry {
+	var all []oci.Registry
+	for host, r := range s.Registries {
+		own := oci.Registry{Host: host, Origin: r.Origin, Tokens: r.Tokens, Anonymous: r.Anonymous}
+		for _, m := range r.Mirrors {
+			own.Mirrors = append(own.Mirrors, oci.Mirror{URL: m.URL, Only: m.Only, Tags: m.Tags, Anonymous: m.Anonymous})
+		}
+		all = append(all, own)
+	}
+	return all
+}
+
+// serving is the gateway of one build, on an address that nobody else knows.
+type serving struct {
+	*Gateway
+	server  *http.Server
+	address string
+
+	mu     sync.Mutex
+	failed map[string]error // by asset: what could not be served, and was not since
+	dirs   []string
+}
+
+// serve starts a gateway on a free port of the loopback address.
+func serve(ctx context.Context, o GatewayOptions) (*serving, error) {
+	s := &serving{failed: make(map[string]error)}
+	told := o.OnServe
+	o.OnServe = func(a gateway.Served) { s.noteServed(a); told(a) }
+	var err error
+	if s.Gateway, err = NewGateway(ctx, o); err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.Gateway.Close()
+		return nil, &fault.Error{Op: "listen on loopback", Kind: fault.Resource, Err: err}
+	}
+	s.address = listener.Addr().String()
+	s.server = httpx.NewServer(s.Gateway, nil)
+	go s.server.Serve(listener)
+	return s, nil
+}
+
+func (s *serving) close() {
+	s.server.Close()
+	s.Gateway.Close()
+	for _, d := range s.dirs {
+		os.RemoveAll(d)
+	}
+}
+
+// prefix stands in place of a registry's host in references.
+func (s *serving) prefix(host string) string { return s.address + "/" + oci.HostPath(host) }
+
+func (s *serving) noteServed(a gateway.Served) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case a.Err == nil:
+		delete(s.failed, a.Asset.Name)
+	case !errors.Is(a.Err, context.Canceled):
+		s.failed[a.Asset.Name] = a.Err
+	}
+}
+
+// missing returns what could not be had from anywhere although nobody who
+// knows said no.
+func (s *serving) missing() []*fetch.Failure {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*fetch.Failure
+	for _, err := range s.failed {
+		var f *fetch.Failure
+		if errors.As(err, &f) && f.Kind() != fault.NotFound && f.Kind() != fault.Auth {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+func (s *serving) exporter() *oci.Exporter {
+	e := &oci.Exporter{Protocol: s.protocol, Mirror: s.Mirror}
+	if s.store != nil {
+		e.Path = s.store.Path
+	}
+	return e
+}
+
+// export writes images into a folder and returns, for each reference as the
+// Dockerfile has it, the build context that stands for it.
+func (s *serving) export(ctx context.Context, images []image) (map[string]string, error) {
+	dir, err := os.MkdirTemp("", "outlast-images-")
+	if err != nil {
+		return nil, &fault.Error{Op: "make a folder for images", Kind: fault.Resource, Err: err}
+	}
+	s.mu.Lock()
+	s.dirs = append(s.dirs, dir)
+	s.mu.Unlock()
+	contexts := make(map[string]string, len(images))
+	var mu sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	for i, im := range images {
+		group.Go(func() error {
+			own := filepath.Join(dir, fmt.Sprint(i))
+			d, err := s.exporter().Export(ctx, own, im.ref, im.platforms)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			contexts[im.as] = "oci-layout://" + own + "@" + d.String()
+			return nil
+		})
+	}
+	return contexts, group.Wait()
+}
+
+// registryOf returns the registry in front of an asset's name.
+func registryOf(name string) string {
+	host, _, _ := strings.Cut(name, "/")
+	return host
+}

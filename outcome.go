@@ -1,0 +1,76 @@
+package outlast
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/outlast-build/outlast/fault"
+	"github.com/outlast-build/outlast/fetch"
+	"github.com/outlast-build/outlast/record"
+)
+
+// A NoSourceError says what a build needed and no source could give, although
+// nobody who knows said that it does not exist.
+type NoSourceError struct {
+	Missing []*fetch.Failure
+	Err     error // what the engine made of it
+}
+
+// Error names what is missing. Sources has the details.
+func (e *NoSourceError) Error() string {
+	names := make([]string, len(e.Missing))
+	for i, f := range e.Missing {
+		names[i] = f.Name
+	}
+	return strings.Join(names, ", ") + ": no source was left"
+}
+
+// Unwrap returns the error of the engine.
+func (e *NoSourceError) Unwrap() error { return e.Err }
+
+// Sources returns a line for each source that was asked: what was wrong with
+// it.
+func (e *NoSourceError) Sources() []string {
+	var lines []string
+	seen := make(map[string]bool)
+	for _, f := range e.Missing {
+		for _, t := range f.Tries {
+			line := fmt.Sprintf("%s %s", t.Endpoint, t.Kind.Verb())
+			if t.Err != nil {
+				line += ": " + t.Err.Error()
+			}
+			if key := t.Endpoint + string(t.Kind); !seen[key] {
+				seen[key] = true
+				lines = append(lines, line)
+			}
+		}
+	}
+	return lines
+}
+
+// outcomes maps kinds of failure to how a run ended. What is not listed is
+// the build's own failure.
+var outcomes = map[fault.Kind]record.Outcome{
+	fault.None:     record.Built,
+	fault.Canceled: record.Interrupted,
+	fault.Engine:   record.NoEngine,
+	fault.Config:   record.BadUsage,
+}
+
+// outcomeOf says how a run ended.
+func outcomeOf(ctx context.Context, err error) record.Outcome {
+	if err != nil && ctx.Err() != nil {
+		return record.Interrupted
+	}
+	var missing *NoSourceError
+	var failure *fetch.Failure
+	if errors.As(err, &missing) || errors.As(err, &failure) && failure.Kind() != fault.NotFound && failure.Kind() != fault.Auth {
+		return record.NoSource
+	}
+	if out, ok := outcomes[fault.Of(err)]; ok {
+		return out
+	}
+	return record.Failed
+}
