@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -134,6 +135,9 @@ func (s *Store) namePlace(name string) string {
 // readRecord reads the record at path. What is no record is fs.ErrNotExist.
 func readRecord(path string) (string, Name, error) {
 	f, err := os.OpenFile(path, readFlags, 0)
+	if errors.Is(err, syscall.ELOOP) { // a symbolic link: nothing of ours
+		err = fmt.Errorf("no record: %w", fs.ErrNotExist)
+	}
 	if err != nil {
 		return "", Name{}, err
 	}
