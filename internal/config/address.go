@@ -11,8 +11,6 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-const urlAllowed = "https://HOST[:PORT][/PATH], or http:// for this machine and where insecure: true stands"
-
 // url reads the address of a registry or a mirror.
 func (r reader) url(key string, n ast.Node) (string, bool) {
 	text, why := scalarText(n)

@@ -91,7 +91,7 @@ func TestDefaults(t *testing.T) {
 	if want := filepath.Join(h.dir, ".cache/outlast"); got.Store.Path != want {
 		t.Errorf("got store %s, want %s", got.Store.Path, want)
 	}
-	want := config.Fetch{Dial: 2 * time.Second, Header: 5 * time.Second, Idle: 10 * time.Second, Budget: time.Minute}
+	want := config.Fetch{Dial: 2 * time.Second, Header: 5 * time.Second, Idle: 10 * time.Second, Budget: 10 * time.Second}
 	if diff := cmp.Diff(want, got.Fetch); diff != "" {
 		t.Error(diff)
 	}

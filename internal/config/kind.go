@@ -41,6 +41,8 @@ func kindOf[T any](name, allowed string, parse func(string, place) (T, error), t
 	}
 }
 
+const boolAllowed = "true or false"
+
 // maxDuration bounds what is waited for: longer is a slip of the pen.
 const maxDuration = 24 * time.Hour
 
@@ -56,7 +58,7 @@ var (
 	addressKind = kindOf("address", "HOST:PORT, as in 127.0.0.1:5100; port 0 takes a free one",
 		func(s string, _ place) (string, error) { return parseAddress(s) },
 		func(v string) any { return v })
-	boolKind = kindOf("bool", "true or false",
+	boolKind = kindOf("bool", boolAllowed,
 		func(s string, _ place) (bool, error) { return parseBool(s) },
 		func(v bool) any { return v })
 )

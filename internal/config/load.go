@@ -102,10 +102,12 @@ func newLoader(o Options) *loader {
 	}
 	l.settings.Registries = defaultRegistries()
 	for host, r := range l.settings.Registries {
-		for _, field := range registryFields {
-			if field.isSet(r) {
-				l.sources[registryKey(host, field.name)] = Source{Kind: Default}
-			}
+		l.sources[registryKey(host, "origin")] = Source{Kind: Default}
+		if r.Mirrors != nil {
+			l.sources[registryKey(host, "mirrors")] = Source{Kind: Default}
+		}
+		if r.Tokens != nil {
+			l.sources[registryKey(host, "tokens")] = Source{Kind: Default}
 		}
 	}
 	return l

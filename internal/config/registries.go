@@ -9,24 +9,49 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
+// A field is a key of a registry or of a mirror.
+type field struct {
+	name, kind, initial, allowed, doc string
+}
+
 // registryFields are the keys below registries.HOST.
-var registryFields = []struct {
-	name  string
-	doc   string
-	isSet func(Registry) bool
-}{
-	{"origin", "The registry's own address. By default `https://HOST`, and `http://HOST` where the host is this machine.", func(r Registry) bool { return r.Origin != "" }},
-	{"mirrors", "Where else its content may be had, in the order of preference. A list in your settings stands in place of the default one.", func(r Registry) bool { return r.Mirrors != nil }},
-	{"insecure", "Whether the origin may be reached over plain HTTP although it is not this machine.", func(r Registry) bool { return r.Insecure }},
-	{"tokens", "Hosts of token endpoints, besides the origin's own, that may get the credentials of this registry.", func(r Registry) bool { return r.Tokens != nil }},
+var registryFields = []field{
+	{"origin", "address", "https://HOST", urlAllowed,
+		"The registry's own address. Where HOST is this machine it is `http://HOST` by default."},
+	{"mirrors", "list", "[]", mirrorsAllowed,
+		"Where else its content may be had, in the order of preference. A list stands in place of the default one."},
+	{"insecure", "bool", "false", boolAllowed,
+		"Whether the origin may be reached over plain HTTP although it is not this machine."},
+	{"tokens", "list", "[]", tokensAllowed,
+		"Hosts of token endpoints, besides the origin's own, that may get the credentials of this registry."},
 }
 
 // mirrorFields are the keys of a mirror.
-var mirrorFields = []struct{ name, doc string }{
-	{"url", "Its address. A path is put before the names of repositories."},
-	{"only", "It has only the repositories below this, as in `library/`, and has them without it."},
-	{"tags", "Whether it is believed about tags when the origin cannot say. Otherwise it serves what a digest proves."},
-	{"insecure", "Whether it may be reached over plain HTTP although it is not this machine."},
+var mirrorFields = []field{
+	{"url", "address", "", urlAllowed,
+		"Its address. A path stands before the names of repositories."},
+	{"only", "path", "", onlyAllowed,
+		"It has only the repositories whose names begin so, and has them without that beginning."},
+	{"tags", "bool", "false", boolAllowed,
+		"Whether it is believed about tags when the origin cannot say. Without, it serves what a digest proves."},
+	{"insecure", "bool", "false", boolAllowed,
+		"Whether it may be reached over plain HTTP although it is not this machine."},
+}
+
+// What may be written for the fields.
+const (
+	urlAllowed     = "https://HOST[:PORT][/PATH], or http:// for this machine and where insecure: true stands"
+	mirrorsAllowed = "a list of mirrors, as in [{url: https://mirror.example.com, tags: true}]; [] for none"
+	tokensAllowed  = "a list of hosts, as in [auth.example.com]; [] for none"
+	onlyAllowed    = "a path that ends with a slash, as in library/"
+)
+
+func names(fields []field) []string {
+	list := make([]string, len(fields))
+	for i, f := range fields {
+		list[i] = f.name
+	}
+	return list
 }
 
 // Bounds on lists: what a settings file needs, and then some.
@@ -37,14 +62,6 @@ const (
 
 func registryKey(host, field string) string { return "registries." + host + "." + field }
 
-func fieldNames() []string {
-	names := make([]string, len(registryFields))
-	for i, f := range registryFields {
-		names[i] = f.name
-	}
-	return names
-}
-
 // below reads a value that stands on its own: registries, or
 // registries.HOST, or registries.HOST.FIELD.
 func (r reader) below(key string, n ast.Node) {
@@ -53,7 +70,7 @@ func (r reader) below(key string, n ast.Node) {
 		r.registries(n)
 		return
 	}
-	for _, field := range fieldNames() {
+	for _, field := range names(registryFields) {
 		if host, ok := strings.CutSuffix(path, "."+field); ok {
 			r.host(host, lineOf(n), func(host string) { r.field(host, field, n) })
 			return
@@ -83,7 +100,7 @@ func (r reader) host(name string, line int, then func(host string)) {
 }
 
 func (r reader) registry(host string, n ast.Node) {
-	r.mapping(join("registries", host), n, fieldNames(), func(name, _ string, v ast.Node) { r.field(host, name, v) })
+	r.mapping(join("registries", host), n, names(registryFields), func(name, _ string, v ast.Node) { r.field(host, name, v) })
 }
 
 // field reads one field of a registry. What is not named keeps its value from
@@ -121,7 +138,7 @@ func (r reader) field(host, name string, n ast.Node) {
 }
 
 func (r reader) mirrors(key string, n ast.Node) ([]Mirror, bool) {
-	list, ok := r.list(key, n, maxMirrors, "a list of mirrors, as in [{url: https://mirror.example.com, tags: true}]; [] for none")
+	list, ok := r.list(key, n, maxMirrors, mirrorsAllowed)
 	mirrors := make([]Mirror, 0, len(list))
 	for i, item := range list {
 		m, fine := r.mirror(fmt.Sprintf("%s[%d]", key, i), item)
@@ -140,7 +157,7 @@ func (r reader) mirror(key string, n ast.Node) (m Mirror, ok bool) {
 	ok = true
 	before := len(r.problems)
 	line := n
-	r.mapping(key, n, mirrorNames(), func(name, key string, v ast.Node) {
+	r.mapping(key, n, names(mirrorFields), func(name, key string, v ast.Node) {
 		fine := false
 		switch name {
 		case "url":
@@ -166,17 +183,8 @@ func (r reader) mirror(key string, n ast.Node) (m Mirror, ok bool) {
 	return m, ok && r.secure(key+".url", line, m.URL, m.Insecure)
 }
 
-func mirrorNames() []string {
-	names := make([]string, len(mirrorFields))
-	for i, f := range mirrorFields {
-		names[i] = f.name
-	}
-	return names
-}
-
 func (r reader) tokens(key string, n ast.Node) ([]string, bool) {
-	const allowed = "a list of hosts, as in [auth.example.com]; [] for none"
-	list, ok := r.list(key, n, maxHosts, allowed)
+	list, ok := r.list(key, n, maxHosts, tokensAllowed)
 	hosts := make([]string, 0, len(list))
 	for i, item := range list {
 		text, why := scalarText(item)
@@ -229,7 +237,7 @@ func (r reader) only(key string, n ast.Node) (string, bool) {
 	if why == "" {
 		why = fmt.Sprintf("%q is no beginning of repositories", text)
 	}
-	r.problem(r.source.at(lineOf(n)), key, why+"; allowed: a path that ends with a slash, as in library/")
+	r.problem(r.source.at(lineOf(n)), key, why+"; allowed: "+onlyAllowed)
 	return "", false
 }
 

@@ -40,7 +40,7 @@ var table = []row{
 	{key: "fetch.idle", kind: durationKind, initial: "10s",
 		doc: "How long a transfer may stall before it goes on at another source.",
 		at:  func(s *Settings) any { return &s.Fetch.Idle }},
-	{key: "fetch.budget", kind: durationKind, initial: "1m",
+	{key: "fetch.budget", kind: durationKind, initial: "10s",
 		doc: "How long one build waits in all for services to come back, when every source of something has failed.",
 		at:  func(s *Settings) any { return &s.Fetch.Budget }},
 	{key: "gateway.listen", kind: addressKind, initial: "127.0.0.1:5100",

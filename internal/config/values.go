@@ -152,23 +152,29 @@ func cutLast(s, sep string) (before, after string, ok bool) {
 
 // A Description tells of one setting, for help and documentation.
 type Description struct {
-	Key      string
+	Key      string // registries.HOST.mirrors[].url for what stands in lists
 	Kind     string
-	Default  string // as a file would have it; in words where the machine decides
-	Variable string
+	Default  string // as a file would have it; empty where there is none
+	Variable string // the environment variable
 	Allowed  string
 	Doc      string
 }
 
-// Describe tells of every setting of the table, in its order.
+// Describe tells of every setting: the table in its order, then registries.
 func Describe() []Description {
-	all := make([]Description, len(table))
-	for i, r := range table {
+	var all []Description
+	for _, r := range table {
 		initial := r.initial
 		if r.key == "store.path" {
 			initial = "~/.cache/outlast"
 		}
-		all[i] = Description{r.key, r.kind.name, initial, variable(r.key), r.kind.allowed, r.doc}
+		all = append(all, Description{r.key, r.kind.name, initial, variable(r.key), r.kind.allowed, r.doc})
+	}
+	for _, f := range registryFields {
+		all = append(all, Description{"registries.HOST." + f.name, f.kind, f.initial, "OUTLAST_REGISTRIES", f.allowed, f.doc})
+	}
+	for _, f := range mirrorFields {
+		all = append(all, Description{"registries.HOST.mirrors[]." + f.name, f.kind, f.initial, "OUTLAST_REGISTRIES", f.allowed, f.doc})
 	}
 	return all
 }
