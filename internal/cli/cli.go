@@ -21,7 +21,7 @@ import (
 // also what a build gets. The first interrupt of the process ends the command,
 // the second kills what does not stop.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env []string) int {
-	return Run(ctx, real(), args, stdin, stdout, stderr, env)
+	return Run(ctx, program(), args, stdin, stdout, stderr, env)
 }
 
 // Run is Main with other parts to set going.

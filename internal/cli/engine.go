@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -43,7 +44,8 @@ func (a *app) engineStatus() *cobra.Command {
 				fmt.Fprintln(a.stdout, "not running")
 				return nil
 			}
-			fmt.Fprintf(a.stdout, "running: %s\naddress: %s\nprocess: %d\nstate:   %s\n", s.Version, s.Address, s.PID, s.Root)
+			fmt.Fprintf(a.stdout, "running: BuildKit %s\naddress: %s\nprocess: %d\nstarted: %s\nstate:   %s\nlog:     %s\n",
+				s.Version, s.Address, s.PID, s.Started.Format(time.RFC3339), s.Root, s.Log)
 			return nil
 		},
 	}

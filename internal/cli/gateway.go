@@ -2,12 +2,20 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/outlast-build/outlast/fetch"
+	"github.com/outlast-build/outlast/gateway"
 	"github.com/outlast-build/outlast/internal/config"
+	"github.com/outlast-build/outlast/record"
 )
 
 const gatewayLong = `Serve the content of registries to any client on this machine: from the local
@@ -65,11 +73,56 @@ func (a *app) gateway(ctx context.Context, s config.Settings, format string) err
 	}
 	ctx, _, stop := interrupts(ctx)
 	defer stop()
-	return a.parts.Gateway(ctx, GatewayRequest{
+	news := gatewayNews{say: a.say, quiet: a.quiet}
+	err := a.parts.Gateway(ctx, GatewayRequest{
 		Settings: s,
 		Ready:    func(address string) { a.gatewayReady(address, format) },
-		Note:     a.say.warning,
+		Served:   news.served,
+		Tried:    news.tried,
+		Warn:     news.warn,
 	})
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return &usageError{err: fmt.Errorf("%s is taken: another gateway or program listens there", address),
+			hint: "take another port with --listen HOST:PORT, or a free one with --listen 127.0.0.1:0"}
+	}
+	return err
+}
+
+// gatewayNews writes a line for what a gateway does: each answer, and each new
+// way in which a service fails.
+type gatewayNews struct {
+	say    speaker
+	quiet  bool
+	ledger record.Ledger
+	mu     sync.Mutex // one line at a time
+}
+
+func (n *gatewayNews) served(s gateway.Served) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case errors.Is(s.Err, context.Canceled):
+	case s.Err != nil:
+		n.say.warning(s.Err.Error())
+	case n.quiet:
+	case !s.Stale.IsZero():
+		n.say.plain(fmt.Sprintf("%s: stale, as of %s", s.Asset.Name, s.Stale.UTC().Format(time.RFC3339)))
+	default:
+		n.say.plain(fmt.Sprintf("%s: from %s", s.Asset.Name, s.From))
+	}
+}
+
+func (n *gatewayNews) tried(t fetch.Try) {
+	registry, _, _ := strings.Cut(t.Name, "/")
+	if note := n.ledger.Answered(t.Endpoint, registry, t.Kind, t.Bytes, t.Err); note != "" {
+		n.warn(note)
+	}
+}
+
+func (n *gatewayNews) warn(text string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.say.warning(text)
 }
 
 // loopback reports whether an address to listen on is this machine's own. One

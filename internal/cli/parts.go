@@ -5,6 +5,9 @@ import (
 	"io"
 
 	"github.com/outlast-build/outlast/engine"
+	"github.com/outlast-build/outlast/engine/buildx"
+	"github.com/outlast-build/outlast/fetch"
+	"github.com/outlast-build/outlast/gateway"
 	"github.com/outlast-build/outlast/internal/config"
 	"github.com/outlast-build/outlast/record"
 )
@@ -21,7 +24,7 @@ type Parts struct {
 
 	// EngineStatus tells of the engine that Outlast started, and EngineStop
 	// stops it and reports whether there was one.
-	EngineStatus func(context.Context) (EngineStatus, error)
+	EngineStatus func(context.Context) (buildx.DaemonStatus, error)
 	EngineStop   func(context.Context) (bool, error)
 }
 
@@ -38,18 +41,12 @@ type BuildRequest struct {
 	Note     func(string)       // told, in a line, what was done about a failure
 }
 
-// A GatewayRequest is a gateway to serve.
+// A GatewayRequest is a gateway to serve. Its functions may be called at once
+// from many places.
 type GatewayRequest struct {
 	Settings config.Settings
 	Ready    func(address string) // HOST:PORT, with the port that was taken
-	Note     func(string)         // told what does not work and does no harm
-}
-
-// An EngineStatus tells of the engine that Outlast started.
-type EngineStatus struct {
-	Running bool   `json:"running"`
-	PID     int    `json:"pid,omitempty"`
-	Address string `json:"address,omitempty"` // for BUILDKIT_HOST
-	Version string `json:"version,omitempty"`
-	Root    string `json:"root,omitempty"` // where it keeps its state
+	Served   func(gateway.Served) // told of each answer
+	Tried    func(fetch.Try)      // told of each request to an upstream
+	Warn     func(string)         // told what does not work and does no harm
 }
