@@ -139,6 +139,8 @@ func TestImagesGoThroughTheGateway(t *testing.T) {
 		{"a host that ends like it", "docker-image://evil.docker.io/a:c", "docker-image://evil.docker.io/a:c"},
 		{"a path that holds the host", "docker-image://other.example.com/docker.io/a:c", "docker-image://other.example.com/docker.io/a:c"},
 		{"an image of the engine", "docker-image://docker.io/library/mine:latest", "docker-image://docker.io/library/mine:latest"},
+		{"the same with its digest", "docker-image://docker.io/library/mine:latest@" + d.String(), "docker-image://docker.io/library/mine:latest@" + d.String()},
+		{"another image with its name in front", "docker-image://docker.io/library/mine:latest2", "docker-image://127.0.0.1:5100/docker.io/library/mine:latest2"},
 		{"another tag of it", "docker-image://docker.io/library/mine:2", "docker-image://127.0.0.1:5100/docker.io/library/mine:2"},
 		{"a pinned tag", "docker-image://docker.io/library/golang:1.26", "docker-image://127.0.0.1:5100/docker.io/library/golang:1.26@" + d.String()},
 		{"a pinned tag without a route", "docker-image://quay.example.com/x:1", "docker-image://quay.example.com/x:1@" + d.String()},

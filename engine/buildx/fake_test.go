@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/outlast-build/outlast/engine/buildx"
+	"github.com/outlast-build/outlast/internal/testenv"
 )
 
 // A fake is a client program in place of docker or buildx: this test's own
@@ -127,7 +128,7 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("FAKE_DIR"); dir != "" {
 		os.Exit(play(dir))
 	}
-	os.Exit(m.Run())
+	testenv.Main(m) // a Docker Engine needs a network of its own
 }
 
 // play is the fake itself.

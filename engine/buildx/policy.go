@@ -60,7 +60,9 @@ func policyOf(req engine.Request, user *spb.Policy) policy {
 func rules(req engine.Request) []*spb.Rule {
 	var rules []*spb.Rule
 	for _, ref := range slices.Sorted(slices.Values(req.Keep)) {
-		rules = append(rules, convert(spb.MatchType_EXACT, imageScheme+ref, imageScheme+ref, map[string]string{keepAttr: "1"}))
+		// The frontend adds the digest to what it has resolved.
+		kept := "^" + regexp.QuoteMeta(imageScheme+ref) + "(@sha256:[0-9a-f]{64})?$"
+		rules = append(rules, convert(spb.MatchType_REGEX, kept, "${0}", map[string]string{keepAttr: "1"}))
 	}
 	for _, ref := range slices.Sorted(maps.Keys(req.Pins)) {
 		pinned := ref + "@" + req.Pins[ref].String()

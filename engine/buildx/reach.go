@@ -88,8 +88,8 @@ func witnessOf(routes []engine.Route) witness {
 	return w
 }
 
-// noConnection is how Go's dialer says that nothing was there.
-var noConnection = regexp.MustCompile(`dial tcp [^ ]*: (connect: |i/o timeout)|connect: (connection refused|no route to host|network is unreachable)`)
+// noConnection is what Go's dialer says after an address where nothing was.
+var noConnection = []string{": connect: ", ": i/o timeout"}
 
 // convicts reports whether the build failed since its builder could not connect
 // to the gateway. The gateway answers for every source behind it, and its
@@ -104,8 +104,10 @@ func (w witness) convicts(r engine.Result) bool {
 	}
 	for _, t := range texts {
 		for _, a := range w.addresses {
-			if strings.Contains(t, "//"+a+"/") && noConnection.MatchString(t) {
-				return true
+			for _, how := range noConnection {
+				if strings.Contains(t, "dial tcp "+a+how) {
+					return true
+				}
 			}
 		}
 	}
