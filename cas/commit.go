@@ -45,7 +45,7 @@ func (w *Writer) Commit(d digest.Digest) error {
 		w.store.use(d, w.store.proofOf(d))
 		return nil
 	}
-	if err := w.install(path, size); err != nil {
+	if err := w.install(path); err != nil {
 		return w.fail(resource("commit", err))
 	}
 	w.moved(path)
@@ -80,15 +80,9 @@ func (w *Writer) fail(err error) error {
 }
 
 // install brings the file to the disk and then to path.
-func (w *Writer) install(path string, size int64) error {
+func (w *Writer) install(path string) error {
 	if err := w.file.Sync(); err != nil {
 		return err
-	}
-	switch u, err := inode(w.file); {
-	case err != nil:
-		return err
-	case u.Size != size:
-		return fmt.Errorf("the spool has %d bytes, not the %d that were written", u.Size, size)
 	}
 	return w.store.rename(w.file.Name(), path)
 }

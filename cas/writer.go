@@ -208,6 +208,9 @@ func (w *Writer) verifyLocked(d digest.Digest) error {
 	if known {
 		return nil
 	}
+	if err := w.cutTail(size); err != nil {
+		return resource("read spool", err)
+	}
 	h, from := w.hash, w.hashed
 	if own := d.Algorithm() != digest.SHA256; own || restart {
 		if from = 0; own {
@@ -236,4 +239,14 @@ func (w *Writer) verifyLocked(d digest.Digest) error {
 	}
 	w.proved = d
 	return nil
+}
+
+// cutTail takes off what a write that failed half-way has left beyond the
+// content: the system may have written more than it owned up to.
+func (w *Writer) cutTail(size int64) error {
+	u, err := inode(w.file)
+	if err == nil && u.Size > size {
+		err = w.file.Truncate(size)
+	}
+	return err
 }
