@@ -26,7 +26,7 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	if err != nil {
 		return nil, err
 	}
-	limit := noConnection(d.limit)
+	start, limit := time.Now(), noConnection(d.limit)
 	ctx, cancel := context.WithTimeoutCause(ctx, d.limit, limit)
 	defer cancel()
 	addrs, err := d.lookup(ctx, host)
@@ -34,7 +34,7 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 		return nil, err
 	}
 	conn, err := dialFirst(ctx, network, port, addrs)
-	if err != nil && errors.Is(context.Cause(ctx), limit) {
+	if err != nil && time.Since(start) >= d.limit {
 		return nil, limit
 	}
 	return conn, err

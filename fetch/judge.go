@@ -57,10 +57,8 @@ func judge(a *Ask, w want, h head, now time.Time) (placement, error) {
 	switch {
 	case h.status == http.StatusNotModified && conditional(a.Header):
 		return placement{span{0, 0}, unknown}, nil
-	case h.status == http.StatusRequestedRangeNotSatisfiable && w.ranged && w.size == unknown &&
-		h.header.Get("Content-Range") == "bytes */"+strconv.FormatInt(w.off, 10):
-		// Nothing is left: what was cut off was the news that it was the end.
-		return placement{span{w.off, w.off}, w.off}, nil
+	case h.status == http.StatusRequestedRangeNotSatisfiable && w.ranged && !w.proved && tellsSize(h.header):
+		return judgeBeyond(w, h)
 	case fault.OfStatus(h.status) != fault.None:
 		return placement{}, refusal(a, h, page, now)
 	case h.status == http.StatusPartialContent && w.ranged:
@@ -119,6 +117,27 @@ func judgePart(w want, h head) (placement, error) {
 		return p, nil
 	}
 	return p, judgeTotal(w, p.total)
+}
+
+// judgeBeyond decides on an answer that there is nothing where w begins, which
+// tells the size of the content instead (RFC 9110, section 15.5.17).
+func judgeBeyond(w want, h head) (placement, error) {
+	total, _ := number(strings.TrimPrefix(h.header.Get("Content-Range"), "bytes */"))
+	p := placement{span{w.off, w.off}, total}
+	switch {
+	case w.size == unknown && total == w.off:
+		// Nothing is left: what was cut off was the news that it was the end.
+		return p, nil
+	case w.size == unknown || total == w.size:
+		return p, &fault.Error{Kind: fault.Rejected, Err: errors.New(statusLine(h.status))}
+	}
+	return p, errOtherSize
+}
+
+func tellsSize(h http.Header) bool {
+	text, ok := strings.CutPrefix(h.Get("Content-Range"), "bytes */")
+	_, err := number(text)
+	return ok && err == nil
 }
 
 // judgeTotal compares the size that an answer tells with the one known.

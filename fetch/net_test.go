@@ -70,7 +70,10 @@ func (w *world) onTry(t fetch.Try) {
 func (w *world) add(h http.Handler, script ...faultnet.Row) *faultnet.Transport {
 	name := fmt.Sprintf("%c.example", 'a'+len(w.names))
 	up := &faultnet.Transport{Backend: h, Script: script}
-	w.t.Cleanup(func() { up.Close() })
+	w.t.Cleanup(func() {
+		up.Close()
+		time.Sleep(time.Minute) // handlers that pace themselves see it
+	})
 	w.hosts[name] = up
 	w.names = append(w.names, name)
 	return up
@@ -132,7 +135,7 @@ func first(f faultnet.Fault) faultnet.Row { return faultnet.Row{On: faultnet.Nth
 type memory struct {
 	mu    sync.Mutex
 	data  []byte
-	have  []bool
+	have  []byte // 1 for each byte that was written
 	twice int
 	fail  error
 }
@@ -143,16 +146,13 @@ func (m *memory) WriteAt(p []byte, off int64) (int, error) {
 	if m.fail != nil {
 		return 0, m.fail
 	}
-	if need := int(off) + len(p); need > len(m.data) {
-		m.data = append(m.data, make([]byte, need-len(m.data))...)
-		m.have = append(m.have, make([]bool, need-len(m.have))...)
+	end := int(off) + len(p)
+	if end > len(m.data) {
+		m.data = append(m.data, make([]byte, end-len(m.data))...)
+		m.have = append(m.have, make([]byte, end-len(m.have))...)
 	}
-	for i := range p {
-		if m.have[int(off)+i] {
-			m.twice++
-		}
-		m.have[int(off)+i] = true
-	}
+	m.twice += bytes.Count(m.have[off:end], []byte{1})
+	copy(m.have[off:end], bytes.Repeat([]byte{1}, len(p)))
 	return copy(m.data[off:], p), nil
 }
 

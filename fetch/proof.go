@@ -118,6 +118,7 @@ func (p *prover) follow() {
 	defer p.mu.Unlock()
 	for !p.stopped && p.err == nil {
 		if p.at == p.front {
+			p.change.Broadcast() // who waits for matches
 			p.change.Wait()
 			continue
 		}

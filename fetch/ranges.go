@@ -97,9 +97,13 @@ func (g *ground) absorb() {
 
 // learn sets the size of the content where it was not known.
 func (g *ground) learn(size int64) {
-	if g.size != unknown {
-		return
+	if g.size == unknown {
+		g.shrink(size)
 	}
+}
+
+// shrink sets the size of the content to what turned out to be all of it.
+func (g *ground) shrink(size int64) {
 	g.size = size
 	for i := range g.free {
 		g.free[i].end = min(g.free[i].end, size)

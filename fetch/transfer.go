@@ -266,10 +266,13 @@ func (t *transfer) carry(fl *flight, r *reply, c *claim) error {
 	for at := r.off; !t.done(c); {
 		chunk, err := r.next()
 		if err == io.EOF {
-			return t.bodyEnded(r, c, at)
+			err = t.bodyEnded(r, c, at)
 		}
 		if err != nil {
-			return err
+			return t.allTheSame(c, at, err)
+		}
+		if chunk == nil {
+			return nil
 		}
 		if err := t.put(fl, c, at, chunk); err != nil {
 			return err
@@ -353,6 +356,19 @@ func (t *transfer) bodyEnded(r *reply, c *claim, at int64) error {
 		return nil
 	}
 	return &fault.Error{Endpoint: r.endpoint, Kind: fault.Truncated, Err: fmt.Errorf("the body ended at %d of %d bytes", at, c.end)}
+}
+
+// allTheSame returns nil in place of err, with which a body ended at the offset
+// at, where everything is there: then the length that was told was wrong.
+func (t *transfer) allTheSame(c *claim, at int64, err error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	g := t.ground
+	if fault.Of(err) != fault.Truncated || t.broken != nil || g.proved || g.size == unknown || len(g.held) > 1 || at != g.done.front() || !t.matchesLocked(at) {
+		return err
+	}
+	g.shrink(at)
+	return nil
 }
 
 // matchesLocked reports whether size bytes are all there is: a body that ends

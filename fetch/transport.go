@@ -14,10 +14,12 @@ func newTransport(l Limits, r *net.Resolver) *http.Transport {
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           d.dial,
-		TLSHandshakeTimeout:   l.Header,
-		ResponseHeaderTimeout: l.Header,
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         d.dial,
+		TLSHandshakeTimeout: l.Header,
+		// For requests that no watch is over, such as those for a token. A watch
+		// is first, and says what happened.
+		ResponseHeaderTimeout: l.Header + l.Header/4,
 		// What arrives must be what its digest was made from.
 		DisableCompression: true,
 		// Four connections for each of a few layers at once.
