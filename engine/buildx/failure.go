@@ -24,9 +24,12 @@ var verdicts = []verdict{
 	{engine.Refused, regexp.MustCompile(`^(ERROR: )?invalid argument ".*" for "`), `invalid argument "maybe" for "--pull" flag: strconv.ParseBool: parsing "maybe": invalid syntax`},
 	{engine.Refused, regexp.MustCompile(`^(ERROR: )?[\w :.-]*['"][\w :.-]*\bbuild['"] requires (exactly )?1 argument`), "ERROR: buildx: 'buildx build' requires 1 argument"},
 	{engine.Unavailable, regexp.MustCompile(`^ERROR: no builder ".*" found`), `ERROR: no builder "nightly" found`},
+	// 20 s of trying to connect to a remote builder's daemon.
+	{engine.Unavailable, regexp.MustCompile(`^ERROR: (failed to build: )?context deadline exceeded$`), "ERROR: context deadline exceeded"},
 	{engine.Unavailable, regexp.MustCompile(`^ERROR: no valid drivers found:`), "ERROR: no valid drivers found: context deadline exceeded"},
 	{engine.Unavailable, regexp.MustCompile(`^ERROR: (failed to build: )?(Cannot|failed to) connect to the [Dd]ocker (daemon|API)`), "ERROR: failed to connect to the docker API at unix:///var/run/docker.sock; check if the path is correct and if the daemon is running: dial unix /var/run/docker.sock: connect: no such file or directory"},
-	{engine.Unavailable, regexp.MustCompile(`^ERROR: (failed to build: )?(failed to solve: )?(failed to list workers|failed to receive status|failed to get status|listing workers for Build):? .*(Unavailable|EOF|connection refused|context deadline exceeded)`), `ERROR: failed to build: failed to list workers: Unavailable: connection error: desc = "transport: error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"`},
+	{engine.Unavailable, regexp.MustCompile(`^ERROR: (failed to build: )?(failed to solve: )?failed to (receive|get) status: `), "ERROR: failed to build: failed to receive status: rpc error: code = Unavailable desc = error reading from server: EOF"},
+	{engine.Unavailable, regexp.MustCompile(`^ERROR: (failed to build: )?(failed to solve: )?(failed to list workers|listing workers for Build|Unavailable):? .*(Unavailable|EOF|connection refused|context deadline exceeded)`), `ERROR: failed to build: failed to list workers: Unavailable: connection error: desc = "transport: error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"`},
 }
 
 // prefixes stand before buildx's message in its last line.
