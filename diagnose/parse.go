@@ -1,0 +1,190 @@
+package diagnose
+
+import (
+	"regexp"
+	"strings"
+)
+
+// out is a line that a program wrote, without its dress.
+type out struct {
+	number int
+	text   string
+	lower  string // for the literals that patterns need
+	step   string // BuildKit's number of the step, "" where there is none
+	warn   bool   // a warning, or a try that was repeated
+}
+
+// log is the output of a build with its structure.
+type log struct {
+	lines   []out
+	command []string // instructions and commands that failed or ran last: echoes, not output
+	failed  string   // number of the step that failed
+	title   string   // what that step does
+}
+
+var (
+	stepFailed = regexp.MustCompile(`^(?:ERROR|CANCELED)(?::|$)`)
+	numbered   = regexp.MustCompile(`^\s*\d+ \|(?: |\t|$)`)
+	excerpted  = regexp.MustCompile(`^\s*\d+ \|\s+(?:>>>\s*)?(?i:FROM|RUN|COPY|ADD|ARG|ENV|WORKDIR|USER|CMD|ENTRYPOINT|LABEL|EXPOSE|SHELL|VOLUME|ONBUILD|HEALTHCHECK)\s`)
+	arrow      = regexp.MustCompile(`^\s*\d+ \|\s*>>>\s?(.*)$`)
+	rule       = regexp.MustCompile(`^-{6,}$`)
+
+	// Lines that show a command or an instruction, not what it wrote.
+	headers = []*regexp.Regexp{
+		regexp.MustCompile(`^(?:=> )?(?:> )?(?:(?:ERROR|CACHED|CANCELED) )?\[(?:[\w./:+ \-]+ )?\d+/\d+\] (.*)$`), // [build 2/5] RUN x
+		regexp.MustCompile(`^(?:=> )?(?:> )?(?:(?:ERROR|CACHED|CANCELED) )?(\[internal\] .*)$`),
+		regexp.MustCompile(`^(?:=> )?(?:> )?(?:(?:ERROR|CACHED|CANCELED) )?(?:\[[^\]]*\] )?((?:exporting (?:to|cache)|importing cache manifest|booting buildkit|pushing (?:layers|manifest)|merging manifest list)\b[^"]*?):?$`),
+		regexp.MustCompile(`^(?:=> )?(?:(?:ERROR|CACHED|CANCELED) )?((?:\[\w[\w\-]* ?internal\] )?load (?:metadata|build definition|\.dockerignore|build context|git source).*)$`),
+		regexp.MustCompile(`^Step \d+(?:/\d+)? : (.*)$`),
+		regexp.MustCompile(`^(?:\[\d+/\d+\] )?STEP \d+(?:/\d+)?: (.*)$`),
+		regexp.MustCompile(`^\++ (.+)$`),
+		regexp.MustCompile(`^(?:\[[^\]]*\])?\$ (.+)$`),
+		regexp.MustCompile(`^((?:FROM|RUN|COPY|ADD) [^:]*)$`),
+	}
+
+	// Errors that repeat the command in front of what became of it.
+	quoting = []*regexp.Regexp{
+		regexp.MustCompile(`^(.*?)process "(.*)" (did not complete successfully.*)$`),
+		regexp.MustCompile(`^(.*?)executor failed running \[(.*)\](: .*)$`),
+		regexp.MustCompile(`^(.*?)The command '(.*)' (returned a non-zero code.*)$`),
+		regexp.MustCompile(`^(.*?)building at STEP "(.*)"(: .*)$`),
+	}
+	quotingOpen = regexp.MustCompile(`^(.*?)(?:process "|executor failed running \[|The command ')(/bin/.*)$`)
+
+	warning = regexp.MustCompile(`^(?i:\[?warn(?:ing)?\]?\b[:! ]|npm warn|(?:gyp |\w+ )?WARN\b|W: |info\b|\[INFO\]|info: |debug: |notice|\[notice\]|Ign:|Get:|Hit:|Retry|\(?node:\d+\) Warning)|\bRetrying\b|will retry|retrying in|\btries remaining|: warning: `)
+)
+
+// parse finds the structure of the lines.
+func parse(lines []line) *log {
+	l := &log{}
+	sources := excerpts(lines)
+	names := make(map[string]string) // command of each step
+	for i, raw := range lines {
+		if sources[i] {
+			if m := arrow.FindStringSubmatch(raw.text); m != nil {
+				l.command = append(l.command, m[1])
+			}
+			continue
+		}
+		// Some tools print their lines with HTML breaks in between.
+		for part := range strings.SplitSeq(raw.text, "<br/>") {
+			l.add(raw.number, part, names)
+		}
+	}
+	if cmd := names[l.failed]; l.failed != "" && cmd != "" {
+		l.command = append(l.command, cmd)
+		l.title = cmd
+	}
+	return l
+}
+
+func (l *log) add(number int, text string, names map[string]string) {
+	step, s := plain(text)
+	if s == "" || rule.MatchString(s) {
+		return
+	}
+	if step != "" && stepFailed.MatchString(s) {
+		l.failed = step
+	}
+	for _, h := range headers {
+		m := h.FindStringSubmatch(s)
+		if m == nil {
+			continue
+		}
+		if step == "" {
+			l.command = append(l.command, m[1])
+			if strings.HasSuffix(s, ":") || strings.Contains(s, "ERROR") {
+				l.title = strings.TrimSuffix(m[1], ":") // the head of an error's block
+			}
+			return
+		}
+		if len(names) > 1000 {
+			clear(names)
+		}
+		if names[step] == "" {
+			names[step] = m[1]
+		}
+		return
+	}
+	for _, q := range quoting {
+		if m := q.FindStringSubmatch(s); m != nil {
+			l.command = append(l.command, m[2])
+			s = m[1] + "process <" + strings.Join(programs(m[2]), " ") + "> " + m[3]
+			break
+		}
+	}
+	if m := quotingOpen.FindStringSubmatch(s); m != nil {
+		l.command = append(l.command, m[2])
+		s = m[1] + "process <" + strings.Join(programs(m[2]), " ") + ">"
+	}
+	l.lines = append(l.lines, out{number: number, text: s, lower: strings.ToLower(s), step: step, warn: warning.MatchString(s)})
+}
+
+// excerpts marks the lines that show source: "  12 | >>> RUN make". A log
+// viewer numbers lines in the same way; only a block with an instruction in it
+// is an excerpt.
+func excerpts(lines []line) []bool {
+	marks := make([]bool, len(lines))
+	for i := 0; i < len(lines); {
+		j, source := i, false
+		for j < len(lines) {
+			s := strings.TrimRight(undress(lines[j].text), "\r\n")
+			if !numbered.MatchString(s) {
+				break
+			}
+			source = source || excerpted.MatchString(s) || arrow.MatchString(s)
+			j++
+		}
+		if source {
+			for k := i; k < j; k++ {
+				marks[k] = true
+			}
+		}
+		i = max(j, i+1)
+	}
+	return marks
+}
+
+// undress takes off what CI systems put before an excerpt's line.
+func undress(s string) string {
+	if strings.IndexByte(s, 0x1b) >= 0 {
+		s = ansi.ReplaceAllString(s, "")
+	}
+	for _, p := range prefixes[:4] {
+		if loc := p.FindStringIndex(s); loc != nil {
+			s = s[loc[1]:]
+		}
+	}
+	return s
+}
+
+var word = regexp.MustCompile(`^[\w.\-+]+$`)
+
+// programs lists what a shell command calls, each once, in order: a guess good
+// enough to tell curl from pip.
+func programs(command string) []string {
+	var names []string
+	seen := make(map[string]bool)
+	start := true
+	for f := range strings.FieldsSeq(splitter.Replace(command)) {
+		if f == "\x00" {
+			start = true
+			continue
+		}
+		name := f[strings.LastIndexByte(f, '/')+1:]
+		if !start || strings.Contains(name, "=") || name == "sh" || name == "bash" || strings.HasPrefix(name, "-") || plainWords[name] {
+			continue
+		}
+		start = false
+		if word.MatchString(name) && !seen[name] && len(names) < 12 {
+			seen[name] = true
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+var splitter = strings.NewReplacer("&&", " \x00 ", "||", " \x00 ", ";", " \x00 ", "|", " \x00 ", "$(", " \x00 ", "`", " \x00 ", "(", " \x00 ", ")", " ", "\"", " ", "'", " ", "\t", " ")
+
+var plainWords = map[string]bool{"set": true, "if": true, "then": true, "do": true, "while": true, "sudo": true, "env": true, "exec": true,
+	"RUN": true, "time": true, "else": true, "!": true, "{": true, "}": true, "[": true, "fi": true, "done": true, "dev": true}

@@ -1,0 +1,218 @@
+package diagnose
+
+import (
+	"regexp"
+	"regexp/syntax"
+	"strings"
+
+	"github.com/outlast-build/outlast/fault"
+)
+
+// A Pattern is one way in which a tool says what went wrong.
+type Pattern struct {
+	Name    string     // unique; a tool, then what it says
+	Service string     // what failed; empty where the lines around it tell
+	Kind    fault.Kind // what failed in it
+	Weight  Weight     // how much the words say
+	Help    Help       // what can help; zero where the kind tells
+	Match   *regexp.Regexp
+	Sample  string // a line that it matches and that no earlier pattern takes
+	Hint    string // what to do; empty where the kind tells
+}
+
+// A Weight says how much a pattern's words prove. Of several matches in an
+// output the heaviest counts, and of equal ones the latest.
+type Weight int
+
+// The weights, from least to most.
+const (
+	Trace       Weight = iota + 1 // that something failed: an exit code
+	Consequence                   // what follows when an earlier step failed in silence
+	Vague                         // words that programs also use for other things
+	Wrapper                       // that a fetch failed; the reason stands elsewhere
+	Likely                        // words for failures of networks and machines, from any program
+	Specific                      // a tool's own words for its own failure
+	Certain                       // nothing else in the output can outweigh it: a compiler, a test, a parser
+)
+
+// Help says what can help, where it differs from what the kind says.
+type Help int
+
+// The values of Help: who or what can mend it.
+const (
+	ByKind     Help = iota
+	Again           // another try; another route too
+	AgainOnly       // another try, and no other route
+	Elsewhere       // another route, now; not another try
+	Nothing         // neither, and it is not the user's fault
+	User            // the user alone
+	UserOrElse      // the user's own, but another route would carry it
+)
+
+type verdict struct{ retry, fallback, user bool }
+
+var verdicts = map[Help]verdict{
+	Again:      {true, true, false},
+	AgainOnly:  {true, false, false},
+	Elsewhere:  {false, true, false},
+	Nothing:    {false, false, false},
+	User:       {false, false, true},
+	UserOrElse: {false, true, true},
+}
+
+// kinds says what can help after a failure of a kind in a build. It is not the
+// table of package fault, which speaks of one request: there the next endpoint
+// is asked at once, here a whole build would be repeated.
+var kinds = map[fault.Kind]Help{
+	fault.DNS:         Again,
+	fault.Connection:  Again,
+	fault.Timeout:     Again,
+	fault.TLS:         Again,
+	fault.Outage:      Again,
+	fault.RateLimited: Again,
+	fault.HTML:        Again,
+	fault.Truncated:   Again,
+	fault.Corrupt:     Again,
+	fault.Auth:        User,
+	fault.NotFound:    User,
+	fault.Rejected:    Elsewhere,
+	fault.CacheImport: Again,
+	fault.CacheExport: Again,
+	fault.Resource:    Elsewhere,
+	fault.Engine:      Again,
+	fault.Platform:    Elsewhere,
+	fault.Dockerfile:  User,
+	fault.Compile:     User,
+	fault.Test:        User,
+	fault.MissingFile: User,
+	fault.Dependency:  User,
+	fault.Config:      User,
+	fault.Build:       User,
+	fault.Canceled:    Nothing,
+	fault.Unknown:     Nothing,
+}
+
+func (p *Pattern) verdict() verdict {
+	h := p.Help
+	if h == ByKind {
+		h = kinds[p.Kind]
+	}
+	return verdicts[h]
+}
+
+// Patterns returns the table. The first pattern that matches a line takes it.
+func Patterns() []Pattern {
+	all := make([]Pattern, len(table))
+	for i := range table {
+		all[i] = table[i].Pattern
+	}
+	return all
+}
+
+// entry is a pattern with the words of which a line must have one, in lower
+// case: they are looked for before the expression is tried, which makes a
+// table of hundreds of expressions cheap.
+type entry struct {
+	Pattern
+	needs []string
+}
+
+var table = func() []entry {
+	var all []entry
+	for _, rows := range [][]Pattern{nameRows, userRows, cacheRows, registryRows, packageRows, engineRows, networkRows, traceRows} {
+		for _, p := range rows {
+			all = append(all, entry{p, literals(p.Match)})
+		}
+	}
+	return all
+}()
+
+// match returns the first pattern that takes a line.
+func match(text, lower string) *Pattern {
+	for i := range table {
+		e := &table[i]
+		if len(e.needs) > 0 && !containsAny(lower, e.needs) {
+			continue
+		}
+		if e.Match.MatchString(text) {
+			return &e.Pattern
+		}
+	}
+	return nil
+}
+
+func containsAny(s string, words []string) bool {
+	for _, w := range words {
+		if strings.Contains(s, w) {
+			return true
+		}
+	}
+	return false
+}
+
+// literals returns words in lower case of which every match of re contains at
+// least one, or nil if there are no such words.
+func literals(re *regexp.Regexp) []string {
+	parsed, err := syntax.Parse(re.String(), syntax.Perl)
+	if err != nil {
+		return nil
+	}
+	words := required(parsed.Simplify())
+	for _, w := range words {
+		if len(w) < 2 {
+			return nil
+		}
+	}
+	return words
+}
+
+// required is literals for a part of an expression. Of several parts that all
+// must match, the one with the longest words is taken.
+func required(re *syntax.Regexp) []string {
+	switch re.Op {
+	case syntax.OpLiteral:
+		s := string(re.Rune)
+		for _, r := range re.Rune {
+			if r > 127 {
+				return nil // lower case may differ from what the expression folds
+			}
+		}
+		return []string{strings.ToLower(s)}
+	case syntax.OpCapture, syntax.OpPlus:
+		return required(re.Sub[0])
+	case syntax.OpRepeat:
+		if re.Min > 0 {
+			return required(re.Sub[0])
+		}
+	case syntax.OpConcat:
+		var best []string
+		for _, sub := range re.Sub {
+			if words := required(sub); shortest(words) > shortest(best) {
+				best = words
+			}
+		}
+		return best
+	case syntax.OpAlternate:
+		var all []string
+		for _, sub := range re.Sub {
+			words := required(sub)
+			if words == nil {
+				return nil
+			}
+			all = append(all, words...)
+		}
+		return all
+	}
+	return nil
+}
+
+func shortest(words []string) int {
+	if len(words) == 0 {
+		return 0
+	}
+	n := len(words[0])
+	for _, w := range words {
+		n = min(n, len(w))
+	}
+	return n
+}

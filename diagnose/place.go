@@ -1,0 +1,162 @@
+package diagnose
+
+import (
+	"net/netip"
+	"regexp"
+	"strings"
+)
+
+var (
+	urls    = regexp.MustCompile(`(?i)\b(?:https?|hkps?|git|ftp|ssh)://(?:[^/@\s"'<>]*@)?(\[[0-9a-f:]+\]|[\w.\-]+)(:\d+)?([^\s"'<>\x60]*)`)
+	refused = regexp.MustCompile(`(?i)connection refused|ECONNREFUSED|connect to \S+ port \d+`)
+
+	// Names of hosts in the words of resolvers, dialers and tools.
+	named = []*regexp.Regexp{
+		regexp.MustCompile(`(?i)\blookup ([\w.\-]+?)\.?(?: on |: |$)`),
+		regexp.MustCompile(`(?i)could(?:n't| not) resolve (?:host|host ?name|proxy)(?: name)?:? '?([\w.\-]+)`),
+		regexp.MustCompile(`(?i)(?:failure resolving|could not resolve|unable to resolve host address|bad address|resolve host name for \S*?//) ?['‘"]?([\w.\-]+)`),
+		regexp.MustCompile(`(?i)(?:failed to connect to|connection to|connecting to|host=)\s*'?([\w\-]+(?:\.[\w\-]+)+|localhost)'?`),
+		regexp.MustCompile(`(?i)(?:getaddrinfo|EAI_AGAIN|ENOTFOUND)\s+(?:ENOTFOUND |EAI_AGAIN )?([\w\-]+(?:\.[\w\-]+)+)`),
+		regexp.MustCompile(`(?i)\b(?:dial|read|write) tcp (?:[^\s>]+->)?\[?((?:\d{1,3}\.){3}\d{1,3}|[\w\-]+(?:\.[\w\-]+)+|localhost)\]?:\d+`),
+		regexp.MustCompile(`(?i)\bconnect (?:ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH) \[?([\w.:\-]+?)\]?:\d+`),
+		regexp.MustCompile(`(?i)\bon host "([\w.\-]+)"`),
+		regexp.MustCompile(`(?i)Cannot initiate the connection to ([\w.\-]+):\d+`),
+	}
+	image = regexp.MustCompile(`(?:docker-image://|(?:metadata|FROM|image|pull|manifest) (?:for )?)((?:[\w\-]+\.)+[a-z]{2,}(?::\d+)?)/[\w./\-]+`)
+)
+
+// endpoint returns the host at fault: that of the innermost URL of the line,
+// else the name that a resolver or dialer was asked for, else the registry of
+// an image that the lines before name.
+func (l *log) endpoint(h hit) string {
+	for _, i := range l.around(h.at, 3) {
+		text := l.lines[i].text
+		for _, re := range named[:3] {
+			if m := re.FindStringSubmatch(text); m != nil {
+				return strings.ToLower(m[1])
+			}
+		}
+		if u, ok := lastURL(text); ok {
+			return u.host
+		}
+		for _, re := range named[3:] {
+			if m := re.FindStringSubmatch(text); m != nil {
+				return strings.ToLower(m[1])
+			}
+		}
+	}
+	if p := h.p; p.Service == "registry" || p.Service == "auth" {
+		for i := h.at; i >= 0 && i > h.at-10; i-- {
+			if m := image.FindStringSubmatch(l.lines[i].text); m != nil {
+				return strings.ToLower(m[1])
+			}
+		}
+		for _, c := range l.command {
+			if m := image.FindStringSubmatch(c); m != nil {
+				return strings.ToLower(m[1])
+			}
+		}
+	}
+	return ""
+}
+
+// around lists the line at and its neighbours, nearest first, those before it
+// first.
+func (l *log) around(at, distance int) []int {
+	near := []int{at}
+	for d := 1; d <= distance; d++ {
+		if at-d >= 0 {
+			near = append(near, at-d)
+		}
+		if at+d < len(l.lines) {
+			near = append(near, at+d)
+		}
+	}
+	return near
+}
+
+// address is a URL in the text of an error.
+type address struct{ host, path string }
+
+// lastURL returns the innermost URL: wrapped errors put it last. Links to
+// help pages are no places where anything was asked.
+func lastURL(text string) (address, bool) {
+	var found address
+	ok := false
+	for _, m := range urls.FindAllStringSubmatch(text, 20) {
+		host, path := strings.ToLower(m[1]), m[3]
+		if isHelp(host, path) {
+			continue
+		}
+		port := m[2]
+		if port == ":443" || port == ":80" {
+			port = ""
+		}
+		found, ok = address{host + port, path}, true
+	}
+	return found, ok
+}
+
+func isHelp(host, path string) bool {
+	if host == "www.docker.com" || strings.HasPrefix(host, "docs.") || strings.HasPrefix(host, "help.") || strings.HasPrefix(host, "errors.") {
+		return true
+	}
+	path = strings.ToLower(path)
+	for _, word := range []string{"/issues", "/docs/", "/troubleshooting", "/rate-limit", "increase-rate-limit", "/go/", "/wiki", "/help", "/confluence"} {
+		if strings.Contains(path, word) && !strings.Contains(path, "/v2/") {
+			return true
+		}
+	}
+	return false
+}
+
+// own reports whether a host is of this machine, a private network, or a
+// single word: none of a provider.
+func own(host string) bool {
+	if host == "" {
+		return false
+	}
+	name := host
+	if i := strings.LastIndexByte(name, ':'); i > 0 && !strings.HasSuffix(name, "]") {
+		name = name[:i]
+	}
+	name = strings.Trim(name, "[]")
+	if ip, err := netip.ParseAddr(name); err == nil {
+		return ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() || ip.IsUnspecified()
+	}
+	if !strings.Contains(name, ".") {
+		return true
+	}
+	for _, suffix := range []string{".local", ".internal", ".localhost", ".lan", ".test", ".svc", ".localdomain"} {
+		if strings.HasSuffix(name, suffix) {
+			return true
+		}
+	}
+	return false
+}
+
+// maxShown bounds the text of an Evidence.
+const maxShown = 600
+
+var (
+	userinfo = regexp.MustCompile(`(://)[^/@\s"']+@`)
+	query    = regexp.MustCompile(`(https?://[^\s"'?]*)\?[^\s"']*`)
+	ns       = regexp.MustCompile(`\?ns=[\w.\-]+`)
+	bearer   = regexp.MustCompile(`(?i)\b((?:bearer|basic|token|password|passwd|secret|authorization)[=: ]+)[\w.\-+/=~]{12,}`)
+)
+
+// shown is a line as people may see it: without credentials and signatures.
+func shown(s string) string {
+	s = userinfo.ReplaceAllString(s, "$1")
+	s = query.ReplaceAllStringFunc(s, func(u string) string {
+		if mirror := ns.FindString(u); mirror != "" {
+			return u[:strings.IndexByte(u, '?')] + mirror
+		}
+		return u[:strings.IndexByte(u, '?')] + "?…"
+	})
+	s = bearer.ReplaceAllString(s, "$1…")
+	if len(s) > maxShown {
+		s = strings.ToValidUTF8(s[:maxShown/2], "") + " … " + strings.ToValidUTF8(s[len(s)-maxShown/2:], "")
+	}
+	return s
+}

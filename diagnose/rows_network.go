@@ -1,0 +1,59 @@
+package diagnose
+
+import "github.com/outlast-build/outlast/fault"
+
+// nameRows are failures to resolve names, in the words of any program. They
+// come before the rows of the services that wanted to know the name.
+var nameRows = []Pattern{
+	{Name: "resolver", Kind: fault.DNS, Weight: Likely, Match: re(`(?i)no such host|server misbehaving|failure resolving '|could not resolve '|something wicked happened resolving|DNS lookup error|DNS: transient|\[6\] |NameResolutionError|\bENOTFOUND\b|temporary failure in name resolution|name or service not known|could(?:n't| not) resolve (?:host|proxy)|unable to resolve host|bad address '|name does not resolve|nodename nor servname|\bEAI_AGAIN\b|getaddrinfo|UnknownHostException|no address associated with hostname|lookup \S+ on \S+:53|keyserver receive failed: No name|Unknown host: |lookup \S+: (?:i/o timeout|Temporary)|:53: (?:i/o timeout|read|server)|dns error|failed to lookup address|resolve host name`),
+		Sample: "dial tcp: lookup files.example.com on 10.0.0.2:53: no such host"},
+}
+
+// networkRows are failures of connections and of services, in the words of
+// curl, wget and programs that say no more than their library told them.
+var networkRows = []Pattern{
+	{Name: "tls-handshake", Kind: fault.TLS, Weight: Likely, Match: re(`(?i)TLS handshake timeout|handshake (?:failure|timed out)|remote error: tls|unable to establish SSL|SSL_ERROR_SYSCALL|ssl connect error|curl: \(35\)|SSL_connect|gnutls_handshake|decryption failed or bad record|first record does not look like a TLS`),
+		Sample: "net/http: TLS handshake timeout"},
+	{Name: "certificate-expired", Kind: fault.TLS, Weight: Likely, Help: Elsewhere, Match: re(`(?i)certificate (?:has|is) expired|has expired or is not yet valid|certificate is not yet valid|CERT_HAS_EXPIRED`),
+		Sample: "x509: certificate has expired or is not yet valid", Hint: "a certificate has run out, or the clock here is wrong: another mirror would do"},
+	{Name: "certificate-unknown", Kind: fault.TLS, Weight: Specific, Help: User, Match: re(`(?i)x509: |unknown authority|self[- ]signed certificate|unable to get local issuer|certificate verify failed|CERTIFICATE_VERIFY_FAILED|certificate problem|curl: \(60\)|curl: \(77\)|cannot verify \S+ certificate|certificate verification failed`),
+		Sample: "x509: certificate signed by unknown authority", Hint: "a proxy in between signs by itself, or the image lacks certificates: add the authority to the builder or the image"},
+	{Name: "curl-not-found", Service: "other", Kind: fault.NotFound, Weight: Specific, Match: re(`curl: \(22\).*error: (?:404|410)|ERROR 404|HTTP/1\.[01] 404|HTTP Error 404`),
+		Sample: "curl: (22) The requested URL returned error: 404"},
+	{Name: "curl-refused", Service: "network", Kind: fault.Outage, Weight: Specific, Match: re(`curl: \(22\).*error: (?:5\d\d|403|429)|curl: \(22\)|ERROR (?:5\d\d|429|403)\b|HTTP/1\.[01] 5\d\d`),
+		Sample: "curl: (22) The requested URL returned error: 503"},
+	{Name: "curl-timeout", Service: "network", Kind: fault.Timeout, Weight: Specific, Match: re(`curl: \(28\)|curl: \(7\).*timed out|Failed to connect to .*: Connection timed out|wget: download timed out|Connection timed out\.`),
+		Sample: "curl: (28) Operation timed out after 30001 milliseconds with 0 bytes received"},
+	{Name: "curl-connection", Service: "network", Kind: fault.Connection, Weight: Specific, Match: re(`curl: \((?:5|7|16|18|52|55|56|92|95)\)|Failed to connect to \S+|wget: (?:error getting response|can't connect|server returned error)|Unable to connect to remote|keyserver receive failed|Read error at byte|Connection closed at byte|transfer closed with|- transfer failed`),
+		Sample: "curl: (56) Recv failure: Connection reset by peer"},
+	{Name: "curl-exit", Service: "network", Kind: fault.Connection, Weight: Vague, Match: re(`process <(?:.* )?(?:curl|wget)(?: .*)?> .*(?:code: )(?:6|7|18|28|35|52|56)$`),
+		Sample: `process "/bin/sh -c curl -fsSO https://dl.example.com/x" did not complete successfully: exit code: 56`},
+	{Name: "not-an-archive", Service: "network", Kind: fault.HTML, Weight: Consequence, Match: re(`(?i)not in gzip format|does not look like a tar archive|not a (?:bzip2|zip|gzip) file|gzip: invalid magic|tar: (?:invalid magic|short read|Unexpected EOF)|File format not recognized|unexpected end of file|End-of-central-directory signature not found|invalid tar magic`),
+		Sample: "gzip: stdin: not in gzip format", Hint: "a page came in place of an archive: let curl fail by itself with --fail, and see what the address gives"},
+	{Name: "throttled", Kind: fault.RateLimited, Weight: Likely, Match: re(`(?i)too many requests|HTTP Error 429|status(?: code)?:? 429|rate.?limit(?:ed| exceeded)|\b429\b.*(?:response|error)|secondary rate limit`),
+		Sample: "HTTP Error 429: Too Many Requests"},
+	{Name: "server-error", Kind: fault.Outage, Weight: Likely, Match: re(`(?i)\b50[0234] (?:Internal Server Error|Bad Gateway|Service (?:Temporarily )?Unavailable|Gateway Time-?out|Proxy Error)|(?:status|HTTP|error|code|returned|response)\S*:? (?:code:? )?5(?:0[0-9]|2[0-9])\b|Service Unavailable|Bad Gateway|Gateway Time-?out|stream error: stream ID|INTERNAL_ERROR`),
+		Sample: "received 503 Service Unavailable"},
+	{Name: "timed-out", Kind: fault.Timeout, Weight: Likely, Match: re(`(?i)i/o timeout|Client\.Timeout|connection timed out|operation timed out|context deadline exceeded|\bE(?:CONN|SOCKET)?TIMEDOUT\b|net/http: request canceled|request timed? ?out|read timed out|connect timed out|network timeout|did not properly respond|timeout awaiting`),
+		Sample: "dial tcp 203.0.113.1:443: i/o timeout"},
+	{Name: "connection", Kind: fault.Connection, Weight: Likely, Match: re(`(?i)connection (?:was )?(?:reset|refused|aborted|closed|broken|lost|failed)|ECONNRE(?:SET|FUSED)|ECONNABORTED|EHOSTUNREACH|ENETUNREACH|EPIPE|socket hang up|broken pipe|no route to host|network is unreachable|unexpected EOF|: EOF$|use of closed network connection|read on closed response body|server closed idle|http2: |GOAWAY|connection error|transport connection|premature close|peer closed|cannot assign requested address|TypeError: fetch failed|Remote end closed|tried to reconnect at offset`),
+		Sample: "read tcp 203.0.113.1:5000->203.0.113.2:443: read: connection reset by peer"},
+	{Name: "fetch-failed", Kind: fault.Connection, Weight: Vague, Match: re(`(?i)error (?:has occurred )?while retrieving https?://|request to https?://\S+ failed|error downloading \[?https?://|failed to (?:download|fetch|retrieve) .*https?://|unable to (?:download|fetch|retrieve) .*https?://|over the internet|could not download|Failed to fetch .*from Google Fonts`),
+		Sample: "request to https://fonts.example.com/inter.woff2 failed, reason:"},
+}
+
+// traceRows say that something failed and little of why.
+var traceRows = []Pattern{
+	{Name: "killed", Service: "buildkit", Kind: fault.Resource, Weight: Vague, Match: re(`(?:exit code|exit status|non-zero code|code):? ?137|exit code: 9$`),
+		Sample: `process "/bin/sh -c make" did not complete successfully: exit code: 137`, Hint: "killed, mostly for want of memory: fewer jobs at once, or more memory for the builder"},
+	{Name: "canceled", Service: "buildkit", Kind: fault.Canceled, Weight: Trace, Match: re(`(?i)context canceled|\bcancell?ed$|The operation was cancell?ed`),
+		Sample: "ERROR: failed to solve: Canceled: context canceled"},
+	{Name: "deadline", Service: "buildkit", Kind: fault.Timeout, Weight: Trace, Match: re(`(?i)deadline exceeded|exceeded retry timeout|job was cancelled because|has exceeded the maximum execution time|\btimed out\b`),
+		Sample: "The job running on runner has exceeded the maximum execution time of 60 minutes."},
+	{Name: "apt-exit", Service: "apt", Kind: fault.Build, Weight: Trace, Match: re(`process <(?:.* )?(?:apt-get|apt)(?: .*)?> .*code: 100$`),
+		Sample: `process "/bin/sh -c apt-get update" did not complete successfully: exit code: 100`},
+	{Name: "not-found", Service: "registry", Kind: fault.NotFound, Weight: Trace, Match: re(`failed to solve: .*: not found$`),
+		Sample: "failed to solve: example.com/app:9: example.com/app:9: not found"},
+	{Name: "exit-code", Service: "dockerfile", Kind: fault.Build, Weight: Trace, Match: re(`did not complete successfully: exit code|returned a non-zero code|process <.*>: exit code|while running runtime: exit status`),
+		Sample: `process "/bin/sh -c ./configure" did not complete successfully: exit code: 1`},
+}

@@ -1,0 +1,168 @@
+package diagnose
+
+import (
+	"regexp"
+
+	"github.com/outlast-build/outlast/fault"
+)
+
+// sign is something in a line, a URL or a command that tells which service was
+// being used.
+type sign struct {
+	service string
+	match   *regexp.Regexp
+}
+
+// paths tell a service by the URL that was asked, whatever its host.
+var paths = []sign{
+	{"gha-cache", regexp.MustCompile(`(?i)artifactcache|_apis/artifact|actions-cache|actions-results|results-receiver|actions\.githubusercontent|productionresults`)},
+	{"auth", regexp.MustCompile(`(?i)//auth\.docker\.io|/(?:v2/|service/|oauth2?/)?token\b`)},
+	{"registry", regexp.MustCompile(`(?i)/v2/|registry|/manifests/|/blobs/|docker\.io|gcr\.io|quay\.io|mcr\.microsoft|\.pkg\.dev|ecr\.|pkg-containers`)},
+	{"go-proxy", regexp.MustCompile(`(?i)/@v/|/@latest|goproxy|sumdb|/lookup/\S+@v`)},
+	{"npm", regexp.MustCompile(`(?i)/-/[^/]*\.tgz|npmjs|yarnpkg|registry\.npm|node-gyp|/node-v\d|nodejs\.org`)},
+	{"pip", regexp.MustCompile(`(?i)/simple/|pythonhosted|pypi|\.whl\b|conda|/pkgs/main`)},
+	{"apk", regexp.MustCompile(`(?i)APKINDEX|alpinelinux|\.apk\b`)},
+	{"apt", regexp.MustCompile(`(?i)/dists/|/pool/|InRelease|archive\.ubuntu|deb\.debian|\.deb\b|/debian\b|/ubuntu\b`)},
+	{"maven", regexp.MustCompile(`(?i)maven|\.jar\b|\.pom\b|gradle|grails|/m2/`)},
+	{"cargo", regexp.MustCompile(`(?i)crates\.io|/crates/|rust-lang`)},
+	{"gem", regexp.MustCompile(`(?i)rubygems|\.gem\b|/specs\.`)},
+	{"git", regexp.MustCompile(`(?i)\.git\b|info/refs`)},
+}
+
+// words tell a service by how its client speaks.
+var tongues = []sign{
+	{"gha-cache", regexp.MustCompile(`(?i)getCacheEntry|saveCache|reserveCache|cache service|GitHub Actions Cache|type=gha|Failed to (?:save|restore)|cache entry|artifactcache`)},
+	{"npm", regexp.MustCompile(`(?i)^npm (?:ERR!|error|warn|notice)|^yarn |^gyp |\bpnpm|ERR_PNPM|YN\d{4}|node_modules|prebuild-install|node-pre-gyp|\[\d/\d\] Fetching packages|lerna|npm install`)},
+	{"pip", regexp.MustCompile(`(?i)\bpip\b|urllib3|HTTPSConnectionPool|^Collecting |conda|poetry|\buv\b|setuptools|PyPI|\(from -r `)},
+	{"go-proxy", regexp.MustCompile(`^go: |^go get |go: downloading|go proxy|GOPROXY|^\s*github\.com/\S+@v\d|verifying module`)},
+	{"apk", regexp.MustCompile(`(?i)alpinelinux|APKINDEX|\bapk\b|required by: world`)},
+	{"apt", regexp.MustCompile(`(?i)^(?:E|W|Err|Get|Hit|Ign)(?::\d+)?:? |apt-get|\bapt\b|dpkg|Reading package lists|InRelease`)},
+	{"maven", regexp.MustCompile(`(?i)maven|\bmvnw?\b|gradle|Could not (?:transfer|resolve|get resource|GET)|\.jar\b|\.pom\b|\[ERROR\] Failed to execute goal|sbt|grails|ivy|Exception in thread "main"`)},
+	{"cargo", regexp.MustCompile(`(?i)\bcargo\b|crates\.io|^\s*(?:Downloading|Downloaded|Updating) crates|spurious network error|rustup`)},
+	{"gem", regexp.MustCompile(`(?i)rubygems|bundler|bundle install|Gem::|\bgem install`)},
+	{"git", regexp.MustCompile(`(?i)Cloning into|^fatal: |git clone|unable to access|RPC failed|remote: `)},
+	{"registry-cache", regexp.MustCompile(`(?i)exporting cache|importing cache manifest|cache (?:im|ex)porter|type=registry`)},
+	{"registry", regexp.MustCompile(`(?i)docker pull|pulling image|pull token|load metadata|pushing (?:layers|manifest)|failed to (?:push|pull|copy|resolve source metadata)|httpReadSeeker|Error response from daemon|manifest|\bregistry\b|Unable to find image|docker\.io/|pull access|exporting to image|\bjib\b`)},
+}
+
+// service tells what was being used where h stands: by the URL of the line, by
+// the words of the line, by the command that failed, by the lines nearby.
+func (l *log) service(h hit) string {
+	if s := l.stage(); s != "" {
+		return s
+	}
+	if h.p.Kind == fault.DNS {
+		// Clients of their own protocol are named for it; all others failed
+		// at nothing but the name.
+		switch s := l.near(h); s {
+		case "npm", "pip", "apk", "maven", "gem", "cargo":
+			return s
+		}
+		return "dns"
+	}
+	if s := l.near(h); s != "" {
+		return s
+	}
+	switch h.p.Kind {
+	case fault.Connection, fault.Timeout, fault.TLS, fault.Outage, fault.RateLimited, fault.HTML, fault.Truncated:
+		return "network"
+	}
+	return "other"
+}
+
+// near looks for the service around a match.
+func (l *log) near(h hit) string {
+	line := l.lines[h.at]
+	if u, ok := lastURL(line.text); ok {
+		if s := first(paths, "//"+u.host+u.path); s != "" {
+			return s
+		}
+	}
+	if s := first(tongues, line.text); s != "" {
+		return s
+	}
+	for i := len(l.command) - 1; i >= 0; i-- {
+		if s := l.caller(l.command[i]); s != "" {
+			return s
+		}
+	}
+	for _, i := range l.around(h.at, 12)[1:] {
+		if u, ok := lastURL(l.lines[i].text); ok {
+			if s := first(paths, "//"+u.host+u.path); s != "" {
+				return s
+			}
+		}
+		if s := first(tongues, l.lines[i].text); s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+func first(signs []sign, text string) string {
+	for _, s := range signs {
+		if s.match.MatchString(text) {
+			return s.service
+		}
+	}
+	return ""
+}
+
+// callers are the programs that use a service.
+var callers = map[string]string{
+	"apt": "apt", "apt-get": "apt", "apk": "apk", "npm": "npm", "npx": "npm", "yarn": "npm", "pnpm": "npm", "node": "npm",
+	"pip": "pip", "pip3": "pip", "python": "pip", "python3": "pip", "poetry": "pip", "uv": "pip", "conda": "pip", "mamba": "pip", "pipenv": "pip",
+	"go": "go-proxy", "mvn": "maven", "mvnw": "maven", "gradle": "maven", "gradlew": "maven", "sbt": "maven",
+	"cargo": "cargo", "rustup": "cargo", "gem": "gem", "bundle": "gem", "git": "git",
+	"curl": "network", "wget": "network", "dnf": "network", "yum": "network", "microdnf": "network", "gpg": "network",
+}
+
+var instruction = regexp.MustCompile(`^(?:RUN|COPY|ADD|FROM)\s+`)
+
+// caller tells the service of a command. Where it calls several programs, the
+// last that is known counts, but curl and wget only if there is no other.
+func (l *log) caller(command string) string {
+	switch {
+	case regexpFrom.MatchString(command):
+		return "registry"
+	case regexpCopy.MatchString(command):
+		return ""
+	}
+	found := ""
+	for _, name := range programs(instruction.ReplaceAllString(command, "")) {
+		if s := callers[name]; s != "" && (s != "network" || found == "") {
+			found = s
+		}
+	}
+	return found
+}
+
+var (
+	regexpFrom = regexp.MustCompile(`(?i)^FROM |load metadata for|^docker (?:pull|push)`)
+	regexpCopy = regexp.MustCompile(`^(?:COPY|ADD) `)
+)
+
+// stages are steps that BuildKit makes itself: their name tells what failed.
+var stages = []struct {
+	service string
+	kind    fault.Kind
+	match   *regexp.Regexp
+}{
+	{"gha-cache", fault.CacheExport, regexp.MustCompile(`(?i)exporting to GitHub Actions Cache`)},
+	{"gha-cache", fault.CacheImport, regexp.MustCompile(`(?i)importing cache manifest from gha`)},
+	{"registry-cache", fault.CacheImport, regexp.MustCompile(`(?i)importing cache manifest from `)},
+	{"", fault.CacheExport, regexp.MustCompile(`(?i)^exporting cache`)},
+	{"buildkit", fault.Engine, regexp.MustCompile(`(?i)booting buildkit`)},
+	{"registry", fault.Unknown, regexp.MustCompile(`(?i)load metadata for |^exporting to image|^pushing |^merging manifest list`)},
+}
+
+// stage returns the service of the step that failed, where the step is
+// BuildKit's own and a cache's.
+func (l *log) stage() string {
+	for _, s := range stages {
+		if s.kind != fault.Unknown && s.kind != fault.Engine && s.match.MatchString(l.title) {
+			return s.service
+		}
+	}
+	return ""
+}
