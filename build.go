@@ -1,6 +1,7 @@
 package outlast
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -151,7 +152,7 @@ func (b *build) attempts(ctx context.Context) error {
 	var last error
 	for {
 		p := plan.Choose(plan.Input{Percent: 100, Reach: b.reaches(), Off: b.Direct, Past: b.past})
-		if p.None() {
+		if p.None() || len(b.past) > 0 && b.spent() {
 			return last
 		}
 		b.run.Strategy, b.run.Why = string(p.Strategy), p.Why
@@ -167,6 +168,22 @@ func (b *build) attempts(ctx context.Context) error {
 		last = b.explain(err)
 		b.past = append(b.past, plan.Past{Road: p.Road, Kind: fault.Of(err), Poisoned: result.Poisoned, Unreachable: result.GatewayUnreachable})
 	}
+}
+
+// stdin is what the engine reads. A Dockerfile that came this way was read
+// here already.
+func (b *build) stdin() io.Reader {
+	if b.recipe.stdin != nil {
+		return bytes.NewReader(b.recipe.stdin)
+	}
+	return b.Stdin
+}
+
+// spent reports whether the context came by standard input, which an attempt
+// has read and no other can read again.
+func (b *build) spent() bool {
+	context, _ := buildx.ReadArgs(b.Args).Context()
+	return context == "-"
 }
 
 func (b *build) reaches() bool {
@@ -190,7 +207,7 @@ func (b *build) heal(ctx context.Context) error {
 // attempt runs the engine once.
 func (b *build) attempt(ctx context.Context, p plan.Plan) (engine.Result, error) {
 	started := time.Now()
-	req := engine.Request{Args: b.Args, Dir: b.Dir, Env: b.Env, Stdin: b.recipe.stdin, Stdout: b.Stdout, Kill: b.Kill}
+	req := engine.Request{Args: b.Args, Dir: b.Dir, Env: b.Env, Stdin: b.stdin(), Stdout: b.Stdout, Kill: b.Kill}
 	err := b.route(ctx, p.Road, &req)
 	var result engine.Result
 	if err == nil {

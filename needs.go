@@ -24,7 +24,7 @@ const maxDockerfile = 16 << 20
 type recipe struct {
 	path  string // for people; empty where the Dockerfile is not at hand
 	needs []dockerfile.Need
-	stdin io.Reader // to hand on in place of what was read from standard input
+	stdin []byte // the Dockerfile where it came by standard input; else nil
 }
 
 // readRecipe reads the Dockerfile of a build and lists what it needs. A
@@ -33,14 +33,14 @@ type recipe struct {
 func readRecipe(args buildx.Args, dir string, stdin io.Reader, getenv func(string) (string, bool)) (recipe, error) {
 	at, ok := dockerfileOf(args, dir)
 	if !ok {
-		return recipe{stdin: stdin}, nil
+		return recipe{}, nil
 	}
 	var src []byte
 	var err error
-	rec := recipe{path: at, stdin: stdin}
+	rec := recipe{path: at}
 	if at == "-" {
 		src, err = readAtMost(stdin, maxDockerfile)
-		rec.stdin = bytes.NewReader(src)
+		rec.stdin = src
 	} else {
 		src, err = readFile(at)
 	}

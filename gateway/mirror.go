@@ -73,21 +73,20 @@ func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		m.fail(w, r, Asset{}, &AnswerError{http.StatusMethodNotAllowed, fmt.Errorf("%s: the gateway only reads", r.Method)})
+		m.fail(w, r, &AnswerError{http.StatusMethodNotAllowed, fmt.Errorf("%s: the gateway only reads", r.Method)})
 		return
 	}
 	a, err := m.Ecosystem.Asset(r)
 	if err != nil {
-		m.fail(w, r, a, err)
+		m.fail(w, r, err)
 		return
 	}
 	b, err := m.Find(r.Context(), a, r.Method == http.MethodHead)
 	if err != nil {
-		m.fail(w, r, a, err)
+		m.fail(w, r, err)
 		return
 	}
 	defer b.Close()
-	m.served(Served{Asset: b.asset, From: b.from, Stale: b.stale})
 	b.serve(w, r)
 }
 
@@ -95,6 +94,18 @@ func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // set, large content may be missing: only its size is known. The caller closes
 // what it gets.
 func (m *Mirror) Find(ctx context.Context, a Asset, head bool) (*Body, error) {
+	b, err := m.find(ctx, a, head)
+	if m.OnServe != nil {
+		told := Served{Asset: a, Err: err}
+		if b != nil {
+			told.From, told.Stale = b.from, b.stale
+		}
+		m.OnServe(told)
+	}
+	return b, err
+}
+
+func (m *Mirror) find(ctx context.Context, a Asset, head bool) (*Body, error) {
 	if len(m.Upstreams(a.Origin)) == 0 {
 		return nil, &AnswerError{http.StatusForbidden,
 			fmt.Errorf("%s is named neither in the settings nor in this build: add it under registries:", a.Origin)}
@@ -105,14 +116,7 @@ func (m *Mirror) Find(ctx context.Context, a Asset, head bool) (*Body, error) {
 	return m.fixed(ctx, a, head)
 }
 
-func (m *Mirror) served(s Served) {
-	if m.OnServe != nil {
-		m.OnServe(s)
-	}
-}
-
-func (m *Mirror) fail(w http.ResponseWriter, r *http.Request, a Asset, err error) {
-	m.served(Served{Asset: a, Err: err})
+func (m *Mirror) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		return
 	}
