@@ -41,15 +41,15 @@ func TestArgumentsAreHandedOn(t *testing.T) {
 	f := newFake(t, "docker")
 	f.on("docker build", "", "", 0)
 	r, _, err := build(t, f, engine.Request{
-		Args:     []string{"--progress=plain", "-t", "app", "--build-context", "mine=.", "--", "."},
-		Contexts: map[string]string{"alpine:3": "oci-layout:///x@sha256:1", "mine": "oci-layout:///y"},
+		Args:     []string{"--progress=plain", "-t", "app", "--build-context", "docker.io/library/mine=.", "--", "."},
+		Contexts: map[string]string{"alpine:3": "oci-layout:///x@sha256:1", "mine:latest": "oci-layout:///y"},
 		Dir:      f.Dir, Stdin: strings.NewReader("in"),
 	})
 	if err != nil || r.Outcome != engine.Built {
 		t.Fatalf("got %v, %v", r.Outcome, err)
 	}
 	c := f.built(t)
-	want := []string{"buildx", "build", "--progress=plain", "-t", "app", "--build-context", "mine=.",
+	want := []string{"buildx", "build", "--progress=plain", "-t", "app", "--build-context", "docker.io/library/mine=.",
 		"--progress=rawjson", "--metadata-file=*", "--build-context=alpine:3=oci-layout:///x@sha256:1", "--", "."}
 	got := slices.Clone(c.Args)
 	for i, a := range got {

@@ -109,10 +109,7 @@ func (p process) run(ctx context.Context, kill <-chan struct{}) (int, error) {
 		if err != nil {
 			return
 		}
-		g := group(cmd.Process.Pid)
-		awaitExit(cmd.Process.Pid)
-		g.signal(syscall.SIGKILL) // what the child left behind; its ID is still its own
-		done <- cmd.Wait()
+		done <- reap(cmd, group(cmd.Process.Pid))
 	}()
 	if err := <-started; err != nil {
 		return -1, err

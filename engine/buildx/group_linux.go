@@ -2,6 +2,7 @@ package buildx
 
 import (
 	"os"
+	"os/exec"
 	"runtime"
 	"syscall"
 
@@ -31,13 +32,15 @@ func (g group) signal(s os.Signal) {
 	}
 }
 
-// awaitExit returns when the child has ended, and leaves it to be waited for:
-// until then its number, which is its group's, is not given to anybody else.
-func awaitExit(pid int) {
+// reap waits for the child, and kills what it has left behind: while the child
+// is not waited for, its number, which is its group's, is given to nobody else.
+func reap(cmd *exec.Cmd, g group) error {
 	for {
-		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
 		if err != unix.EINTR {
-			return
+			break
 		}
 	}
+	g.signal(syscall.SIGKILL)
+	return cmd.Wait()
 }

@@ -4,6 +4,7 @@ package buildx
 
 import (
 	"os"
+	"os/exec"
 	"syscall"
 )
 
@@ -20,4 +21,8 @@ func (g group) signal(s os.Signal) {
 	}
 }
 
-func awaitExit(int) {}
+func reap(cmd *exec.Cmd, g group) error {
+	err := cmd.Wait()
+	g.signal(syscall.SIGKILL)
+	return err
+}

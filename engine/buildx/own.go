@@ -164,7 +164,12 @@ func start(ctx context.Context, dir string, env []string) (DaemonStatus, error) 
 	}
 	defer log.Close()
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Dir, cmd.Env = "/", environ(env)
+	// A job's own TMPDIR would go away under it.
+	tmp := filepath.Join(dir, "tmp")
+	if err := os.MkdirAll(tmp, 0o700); err != nil {
+		return s, err
+	}
+	cmd.Dir, cmd.Env = "/", environ(env, "TMPDIR="+tmp)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
