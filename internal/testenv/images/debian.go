@@ -61,7 +61,7 @@ func makeDebian(ctx context.Context, m *Maker, dir string) ([]v1.Image, error) {
 
 	w := newLayer(dir)
 	w.tree("", root, func(rel string, d fs.DirEntry) bool {
-		return rel == sourcesList || slices.ContainsFunc(leftOut, func(p string) bool { return strings.HasPrefix(rel, p+"/") })
+		return slices.Contains(thisMachines, rel) || slices.ContainsFunc(leftOut, func(p string) bool { return strings.HasPrefix(rel, p+"/") })
 	})
 	// Debian's own address, not that of the mirror at hand: who builds on this
 	// image has the proxies and mirrors of the build, not those of this machine.
@@ -75,6 +75,10 @@ func makeDebian(ctx context.Context, m *Maker, dir string) ([]v1.Image, error) {
 }
 
 const sourcesList = "etc/apt/sources.list"
+
+// thisMachines are files in which debootstrap leaves word of this machine or
+// of the moment.
+var thisMachines = []string{sourcesList, "etc/resolv.conf", "etc/hostname", "etc/machine-id", "var/cache/ldconfig/aux-cache"}
 
 // leftOut are folders whose content an image does without.
 var leftOut = []string{
