@@ -30,6 +30,13 @@ func (s *Store) Walk(fn func(Entry) error) error {
 	if s.closed.Load() {
 		return fmt.Errorf("walk: %w", fs.ErrClosed)
 	}
+	return s.each(func(d digest.Digest, blob fs.FileInfo) error {
+		return fn(Entry{Digest: d, Size: blob.Size(), Used: s.lastUse(d, blob)})
+	})
+}
+
+// each calls fn for the file of everything that is stored.
+func (s *Store) each(fn func(d digest.Digest, blob fs.FileInfo) error) error {
 	for _, alg := range algorithms {
 		entries, err := os.ReadDir(filepath.Join(s.dir, "blobs", string(alg)))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -41,7 +48,7 @@ func (s *Store) Walk(fn func(Entry) error) error {
 			if err != nil || !info.Mode().IsRegular() || d.Validate() != nil {
 				continue
 			}
-			if err := fn(Entry{Digest: d, Size: info.Size(), Used: s.lastUse(d, info)}); err != nil {
+			if err := fn(d, info); err != nil {
 				return err
 			}
 		}
@@ -136,7 +143,7 @@ func evict(list []candidate, limit int64) (total int64, err error) {
 	if limit == 0 || total <= limit {
 		return total, nil
 	}
-	slices.SortStableFunc(list, func(a, b candidate) int { return a.used.Compare(b.used) })
+	slices.SortFunc(list, func(a, b candidate) int { return a.used.Compare(b.used) })
 	for i, c := range list {
 		if total <= limit-limit/10 || i == len(list)-1 && total <= limit {
 			break
@@ -151,50 +158,72 @@ func evict(list []candidate, limit int64) (total int64, err error) {
 	return total, err
 }
 
+// trimBlobs looks at last uses, which takes as long again, only if something
+// has to go.
 func (s *Store) trimBlobs(keep digest.Digest) error {
-	now := time.Now()
-	var list []candidate
-	stored := map[digest.Digest]bool{}
-	err := s.Walk(func(e Entry) error {
-		stored[e.Digest] = true
-		used := e.Used
-		if used.After(now) {
-			// The clock was set back. A time to come would keep the entry
-			// for as long as it was wrong; from now on it ages like the rest.
-			used = now
-			s.mark(s.place("used", e.Digest), now)
-		}
-		if e.Digest == keep {
-			used = now.Add(1)
-		}
-		list = append(list, candidate{blocks(e.Size), used, func() error { return s.drop(e.Digest, used, keep) }})
+	stored := map[digest.Digest]fs.FileInfo{}
+	var total int64
+	err := s.each(func(d digest.Digest, blob fs.FileInfo) error {
+		stored[d] = blob
+		total += blocks(blob.Size())
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	total, err := evict(list, s.blobs.limit)
+	if s.blobs.limit == 0 || total <= s.blobs.limit {
+		s.blobs.saw(total)
+		return nil
+	}
+	list := make([]candidate, 0, len(stored))
+	now := time.Now()
+	for d, blob := range stored {
+		used := s.usedBefore(now, d, blob)
+		if d == keep {
+			used = now.Add(1)
+		}
+		list = append(list, candidate{blocks(blob.Size()), used, func() error { return s.drop(d, used) }})
+	}
+	total, err = evict(list, s.blobs.limit)
 	s.blobs.saw(total)
-	s.dropMarks(stored)
+	s.forget(stored)
 	return err
 }
 
+// usedBefore returns when d was last used, by now at the latest. Where the clock
+// was set back, a time to come would keep the entry for as long as the clock
+// was wrong; marked as used now, it ages like the rest.
+func (s *Store) usedBefore(now time.Time, d digest.Digest, blob fs.FileInfo) time.Time {
+	used := s.lastUse(d, blob)
+	if used.After(now) {
+		used = now
+		s.mark(s.place("used", d), now)
+	}
+	return used
+}
+
 // drop evicts d, unless it was used after the time used.
-func (s *Store) drop(d digest.Digest, used time.Time, keep digest.Digest) error {
+func (s *Store) drop(d digest.Digest, used time.Time) error {
 	mark := s.place("used", d)
-	if info, err := os.Lstat(mark); err == nil && d != keep && info.ModTime().After(used) {
+	if info, err := os.Lstat(mark); err == nil && info.ModTime().After(used) {
 		return errUsed
 	}
 	if err := os.Remove(s.place("blobs", d)); err != nil {
 		return err
 	}
-	_ = os.Remove(mark) // else dropMarks does, another time
+	_ = os.Remove(mark) // else forget does, another time
 	s.proofs.Delete(d)
 	return nil
 }
 
-// dropMarks removes the marks of content that is not stored.
-func (s *Store) dropMarks(stored map[digest.Digest]bool) {
+// forget removes the marks and the proofs of content that is not stored.
+func (s *Store) forget(stored map[digest.Digest]fs.FileInfo) {
+	s.proofs.Range(func(d, _ any) bool {
+		if _, ok := stored[d.(digest.Digest)]; !ok {
+			s.proofs.Delete(d)
+		}
+		return true
+	})
 	for _, alg := range algorithms {
 		folder := filepath.Join(s.dir, "used", string(alg))
 		entries, err := os.ReadDir(folder)
@@ -202,7 +231,7 @@ func (s *Store) dropMarks(stored map[digest.Digest]bool) {
 			continue
 		}
 		for _, e := range entries {
-			if !stored[digest.NewDigestFromEncoded(alg, e.Name())] {
+			if _, ok := stored[digest.NewDigestFromEncoded(alg, e.Name())]; !ok {
 				_ = os.Remove(filepath.Join(folder, e.Name()))
 			}
 		}

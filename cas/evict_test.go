@@ -141,12 +141,11 @@ func TestEviction(t *testing.T) {
 				at := future.Add(time.Duration(i) * time.Hour)
 				must(l.t, os.Chtimes(strings.Replace(l.Path(l.digest(id)), "blobs", "used", 1), at, at))
 			}
-			must(l.t, l.Trim()) // they are as old as now
-			for _, id := range "cdefghij" {
-				l.get(string(id))
-			}
-			l.put("k", block) // and go like any other
-		}, "cdefghijk"},
+			l.put("k", block) // from now on they are as old as this,
+			l.get("e", "f", "g", "h", "i", "j", "k")
+			l.put("l", block)
+			l.put("m", block) // and go like any other
+		}, "efghijklm"},
 		{"marks are missing", 3, func(l *letters) {
 			for _, id := range "abc" {
 				l.put(string(id), block)
