@@ -18,9 +18,12 @@ type hit struct {
 func (l *log) judge() Diagnosis {
 	var best hit
 	for i := range l.lines {
-		p := match(l.lines[i].text, l.lines[i].lower)
+		p := match(l.lines[i].text, l.lines[i].lower, l.command)
 		if p == nil {
 			continue
+		}
+		if l.lines[i].warn && p.verdict().user && p.Weight > Consequence {
+			continue // warnings blame nobody
 		}
 		h := hit{p, i, l.weigh(p, i)}
 		if best.p == nil || h.weight >= best.weight {
@@ -90,6 +93,9 @@ func (l *log) diagnosis(h hit) Diagnosis {
 		// A name without a dot, or an address of this machine or network:
 		// nobody's outage (but the resolver's own, which is not the name's).
 		d.Kind, v = fault.Config, verdicts[User]
+		if d.Service == "network" || d.Service == "dns" {
+			d.Service = "other"
+		}
 	}
 	if h.p.Kind == fault.Auth && !v.user && l.pushing(line.text) {
 		v = verdicts[User] // a login that may read need not be allowed to write

@@ -39,7 +39,7 @@ var (
 		regexp.MustCompile(`^(?:\[\d+/\d+\] )?STEP \d+(?:/\d+)?: (.*)$`),
 		regexp.MustCompile(`^\++ (.+)$`),
 		regexp.MustCompile(`^(?:\[[^\]]*\])?\$ (.+)$`),
-		regexp.MustCompile(`^((?:FROM|RUN|COPY|ADD) [^:]*)$`),
+		regexp.MustCompile(`^((?:FROM|RUN) .*|(?:COPY|ADD) [^:]*)$`),
 	}
 
 	// Errors that repeat the command in front of what became of it.

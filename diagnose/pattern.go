@@ -3,6 +3,7 @@ package diagnose
 import (
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 
 	"github.com/outlast-build/outlast/fault"
@@ -16,8 +17,9 @@ type Pattern struct {
 	Weight  Weight     // how much the words say
 	Help    Help       // what can help; zero where the kind tells
 	Match   *regexp.Regexp
-	Sample  string // a line that it matches and that no earlier pattern takes
-	Hint    string // what to do; empty where the kind tells
+	Command *regexp.Regexp // where it is set, the command that failed must match, too
+	Sample  string         // a line (behind that of the command, if that counts) that it matches and that no earlier pattern takes
+	Hint    string         // what to do; empty where the kind tells
 }
 
 // A Weight says how much a pattern's words prove. Of several matches in an
@@ -119,7 +121,7 @@ type entry struct {
 
 var table = func() []entry {
 	var all []entry
-	for _, rows := range [][]Pattern{nameRows, userRows, cacheRows, registryRows, packageRows, engineRows, networkRows, traceRows} {
+	for _, rows := range [][]Pattern{nameRows, userRows, cacheRows, engineRows, registryRows, packageRows, networkRows, traceRows} {
 		for _, p := range rows {
 			all = append(all, entry{p, literals(p.Match)})
 		}
@@ -128,13 +130,13 @@ var table = func() []entry {
 }()
 
 // match returns the first pattern that takes a line.
-func match(text, lower string) *Pattern {
+func match(text, lower string, commands []string) *Pattern {
 	for i := range table {
 		e := &table[i]
 		if len(e.needs) > 0 && !containsAny(lower, e.needs) {
 			continue
 		}
-		if e.Match.MatchString(text) {
+		if e.Match.MatchString(text) && (e.Command == nil || slices.ContainsFunc(commands, e.Command.MatchString)) {
 			return &e.Pattern
 		}
 	}

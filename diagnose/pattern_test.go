@@ -35,7 +35,7 @@ func TestEveryPatternTakesItsSample(t *testing.T) {
 			if strings.HasSuffix(p.Hint, ".") {
 				t.Errorf("the hint ends with a full stop: %q", p.Hint)
 			}
-			d := diagnose.Diagnose(diagnose.Step{Log: []string{p.Sample}})
+			d := diagnose.Diagnose(diagnose.Step{Log: strings.Split(p.Sample, "\n")})
 			if d.Pattern != p.Name {
 				t.Errorf("got pattern %q for the sample %q", d.Pattern, p.Sample)
 			}

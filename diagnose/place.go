@@ -19,6 +19,7 @@ var (
 		regexp.MustCompile(`(?i)(?:getaddrinfo|EAI_AGAIN|ENOTFOUND)\s+(?:ENOTFOUND |EAI_AGAIN )?([\w\-]+(?:\.[\w\-]+)+)`),
 		regexp.MustCompile(`(?i)\b(?:dial|read|write) tcp (?:[^\s>]+->)?\[?((?:\d{1,3}\.){3}\d{1,3}|[\w\-]+(?:\.[\w\-]+)+|localhost)\]?:\d+`),
 		regexp.MustCompile(`(?i)\bconnect (?:ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH) \[?([\w.:\-]+?)\]?:\d+`),
+		regexp.MustCompile(`(?i)could not translate host name "([\w.\-]+)"`),
 		regexp.MustCompile(`(?i)\bon host "([\w.\-]+)"`),
 		regexp.MustCompile(`(?i)Cannot initiate the connection to ([\w.\-]+):\d+`),
 	}

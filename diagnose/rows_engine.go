@@ -4,15 +4,13 @@ import "github.com/outlast-build/outlast/fault"
 
 // engineRows are failures of the build engine and of the machine under it.
 var engineRows = []Pattern{
-	{Name: "engine-socket", Service: "buildkit", Kind: fault.Engine, Weight: Specific, Help: AgainOnly, Match: re(`(?:buildkitd|docker|podman|containerd)\S*\.sock\S*(?: |").*(?:no such file|refused|permission denied)|dial unix .*(?:no such file|refused)`),
-		Sample: `dial unix /run/buildkit/buildkitd.sock: connect: no such file or directory`},
 	{Name: "engine-unreachable", Service: "buildkit", Kind: fault.Engine, Weight: Specific, Match: re(`Cannot connect to the Docker daemon|[Ii]s the docker daemon running|error during connect|failed to dial gRPC|failed to list workers|could not connect to .*buildkitd|unable to connect to buildkit|docker daemon is not running|driver not connecting|failed to initialize builder|no (?:active sessions?|valid drivers found)|failed to find driver|timeout: context deadline exceeded waiting for buildkit`),
 		Sample: "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"},
 	{Name: "engine-lost", Service: "buildkit", Kind: fault.Engine, Weight: Specific, Match: re(`code = Unavailable|closing transport|error reading from server|failed to (?:receive|get) status|graceful_stop|server handshake|frontend grpc server closed|code = Canceled desc = grpc|session (?:healthcheck failed|\S+ not found)|no active session for|lease "?\S+"?(?: does not exist|: not found)|transport is closing|client disconnected|the client connection is closing|SubConns are in TransientFailure|received prior goaway|context canceled: context canceled|grpc: the client connection`),
 		Sample: "ERROR: failed to receive status: rpc error: code = Unavailable desc = error reading from server: EOF"},
 	{Name: "engine-internal", Service: "buildkit", Kind: fault.Engine, Weight: Likely, Match: re(`\(HTTP code 500\) server error|inconsistent graph state|parent snapshot \S+ does not exist|failed to prepare \S+ as|failed to mount|error mounting|failed to create (?:shim|temp|lease)|failed to get (?:edge|layer)|flightcontrol: |OCI runtime create failed|failed to get state for index|snapshot \S+ (?:does not exist|already exists)|failed to (?:create|start) (?:endpoint|container)|fork/exec .*resource temporarily|database not open|content \S+: not found|failed to load ref|failed to get reader|rootlesskit|containerd: `),
 		Sample: "failed to prepare extraction snapshot \"extract-1 sha256:a\": parent snapshot sha256:a does not exist: not found"},
-	{Name: "emulation", Service: "buildkit", Kind: fault.Platform, Weight: Specific, Match: re(`qemu: uncaught target signal|qemu-\w+: |rosetta error|buildkit_qemu_emulator|Illegal instruction`),
+	{Name: "emulation", Service: "buildkit", Kind: fault.Platform, Weight: Specific, Match: re(`qemu: uncaught target signal|qemu-\w+: |rosetta error|Illegal instruction`),
 		Sample: "qemu: uncaught target signal 11 (Segmentation fault) - core dumped", Hint: "emulation of another processor failed: build on that processor, or cross-compile"},
 	{Name: "wrong-processor", Service: "buildkit", Kind: fault.Platform, Weight: Certain, Help: Nothing, Match: re(`exec format error|cannot execute binary file|exec user process caused`),
 		Sample: `exec /bin/sh: exec format error`},
@@ -22,4 +20,8 @@ var engineRows = []Pattern{
 		Sample: "The build produced no output for 10m0s and was ended."},
 	{Name: "apparmor", Service: "buildkit", Kind: fault.Platform, Weight: Vague, Match: re(`(?i)seccomp|apparmor|cgroup.*(?:not|fail)|user namespaces?|newuidmap`),
 		Sample: "newuidmap: write to uid_map failed: Operation not allowed"},
+	{Name: "emulated-step", Service: "buildkit", Kind: fault.Platform, Weight: Vague, Match: re(`process <\.buildkit_qemu|buildkit_qemu_emulator`),
+		Sample: `executor failed running [/dev/.buildkit_qemu_emulator /bin/sh -c make]: exit code: 1`, Hint: "the step ran under emulation of another processor: build on that processor, or cross-compile"},
+	{Name: "engine-old", Service: "buildkit", Kind: fault.Platform, Weight: Specific, Match: re(`unsupported context source|unsupported frontend capability|Unimplemented: |code = Unimplemented|requested experimental feature|requires BuildKit v?\d`),
+		Sample: "unsupported frontend capability moby.buildkit.frontend.contexts", Hint: "this builder is too old for what the build asks: use a newer one"},
 }

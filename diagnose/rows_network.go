@@ -5,7 +5,7 @@ import "github.com/outlast-build/outlast/fault"
 // nameRows are failures to resolve names, in the words of any program. They
 // come before the rows of the services that wanted to know the name.
 var nameRows = []Pattern{
-	{Name: "resolver", Kind: fault.DNS, Weight: Likely, Match: re(`(?i)no such host|server misbehaving|failure resolving '|could not resolve '|something wicked happened resolving|DNS lookup error|DNS: transient|\[6\] |NameResolutionError|\bENOTFOUND\b|temporary failure in name resolution|name or service not known|could(?:n't| not) resolve (?:host|proxy)|unable to resolve host|bad address '|name does not resolve|nodename nor servname|\bEAI_AGAIN\b|getaddrinfo|UnknownHostException|no address associated with hostname|lookup \S+ on \S+:53|keyserver receive failed: No name|Unknown host: |lookup \S+: (?:i/o timeout|Temporary)|:53: (?:i/o timeout|read|server)|dns error|failed to lookup address|resolve host name`),
+	{Name: "resolver", Kind: fault.DNS, Weight: Likely, Match: re(`(?i)no such host|server misbehaving|failure resolving '|could not resolve '|something wicked happened resolving|DNS lookup error|DNS: transient|\[6\] |NameResolutionError|\bENOTFOUND\b|temporary failure in name resolution|name or service not known|could(?:n't| not) resolve (?:host|proxy)|unable to resolve host|bad address '|name does not resolve|nodename nor servname|\bEAI_AGAIN\b|getaddrinfo|UnknownHostException|no address associated with hostname|lookup \S+ on \S+:53|keyserver receive failed: No name|Unknown host: |could not translate host name|lookup \S+: (?:i/o timeout|Temporary)|:53: (?:i/o timeout|read|server)|dns error|failed to lookup address|resolve host name`),
 		Sample: "dial tcp: lookup files.example.com on 10.0.0.2:53: no such host"},
 }
 
@@ -28,10 +28,16 @@ var networkRows = []Pattern{
 		Sample: "curl: (56) Recv failure: Connection reset by peer"},
 	{Name: "curl-exit", Service: "network", Kind: fault.Connection, Weight: Vague, Match: re(`process <(?:.* )?(?:curl|wget)(?: .*)?> .*(?:code: )(?:6|7|18|28|35|52|56)$`),
 		Sample: `process "/bin/sh -c curl -fsSO https://dl.example.com/x" did not complete successfully: exit code: 56`},
-	{Name: "not-an-archive", Service: "network", Kind: fault.HTML, Weight: Consequence, Match: re(`(?i)not in gzip format|does not look like a tar archive|not a (?:bzip2|zip|gzip) file|gzip: invalid magic|tar: (?:invalid magic|short read|Unexpected EOF)|File format not recognized|unexpected end of file|End-of-central-directory signature not found|invalid tar magic`),
+	{Name: "github-api", Service: "network", Kind: fault.RateLimited, Weight: Consequence, Match: re(`(?i)not in gzip format|does not look like a tar archive|File format not recognized|End-of-central-directory`), Command: re(`api\.github\.com`),
+		Sample: "RUN V=$(curl -s https://api.github.com/repos/a/b/releases/latest | grep tag_name) && curl -sL https://example.com/$V.tgz | tar xz\ngzip: stdin: not in gzip format", Hint: "the API allows few requests without a token: pin the version, or give a token"},
+	{Name: "not-an-archive", Service: "other", Kind: fault.Dependency, Weight: Consequence, Match: re(`(?i)not in gzip format|does not look like a tar archive|not a (?:bzip2|zip|gzip) file|gzip: invalid magic|tar: (?:invalid magic|short read|Unexpected EOF)|File format not recognized|unexpected end of file|End-of-central-directory signature not found|invalid tar magic`),
 		Sample: "gzip: stdin: not in gzip format", Hint: "a page came in place of an archive: let curl fail by itself with --fail, and see what the address gives"},
 	{Name: "throttled", Kind: fault.RateLimited, Weight: Likely, Match: re(`(?i)too many requests|HTTP Error 429|status(?: code)?:? 429|rate.?limit(?:ed| exceeded)|\b429\b.*(?:response|error)|secondary rate limit`),
 		Sample: "HTTP Error 429: Too Many Requests"},
+	{Name: "http-gone", Kind: fault.NotFound, Weight: Likely, Match: re(`\b(?:404|410):? (?:Not Found|Gone)|(?i:status(?: code)?|HTTP(?:/\d\.\d)?|response code|code)\W{1,3}40(?:4)\b`),
+		Sample: "Failed to fetch https://dl.example.com/engine.gz - 404 Not Found"},
+	{Name: "http-forbidden", Kind: fault.Auth, Weight: Likely, Help: Elsewhere, Match: re(`\b403:? Forbidden|(?i:status(?: code)?|HTTP(?:/\d\.\d)?|response code|code)\W{1,3}403\b`),
+		Sample: "Failed to fetch https://dl.example.com/engine.gz - 403 Forbidden."},
 	{Name: "server-error", Kind: fault.Outage, Weight: Likely, Match: re(`(?i)\b50[0234] (?:Internal Server Error|Bad Gateway|Service (?:Temporarily )?Unavailable|Gateway Time-?out|Proxy Error)|(?:status|HTTP|error|code|returned|response)\S*:? (?:code:? )?5(?:0[0-9]|2[0-9])\b|Service Unavailable|Bad Gateway|Gateway Time-?out|stream error: stream ID|INTERNAL_ERROR`),
 		Sample: "received 503 Service Unavailable"},
 	{Name: "timed-out", Kind: fault.Timeout, Weight: Likely, Match: re(`(?i)i/o timeout|Client\.Timeout|connection timed out|operation timed out|context deadline exceeded|\bE(?:CONN|SOCKET)?TIMEDOUT\b|net/http: request canceled|request timed? ?out|read timed out|connect timed out|network timeout|did not properly respond|timeout awaiting`),
@@ -56,4 +62,8 @@ var traceRows = []Pattern{
 		Sample: "failed to solve: example.com/app:9: example.com/app:9: not found"},
 	{Name: "exit-code", Service: "dockerfile", Kind: fault.Build, Weight: Trace, Match: re(`did not complete successfully: exit code|returned a non-zero code|process <.*>: exit code|while running runtime: exit status`),
 		Sample: `process "/bin/sh -c ./configure" did not complete successfully: exit code: 1`},
+	{Name: "make", Service: "compile", Kind: fault.Build, Weight: Trace, Match: re(`^g?make(?:\[\d+\])?: \*\*\* `),
+		Sample: "make: *** [Makefile:12: all] Error 2"},
+	{Name: "gradle-end", Service: "maven", Kind: fault.Build, Weight: Trace, Match: re(`A problem occurred (?:evaluating|configuring)|^FAILURE: Build failed with an exception|BUILD FAILURE|^Execution failed for task`),
+		Sample: "A problem occurred evaluating script."},
 }

@@ -16,13 +16,14 @@ type sign struct {
 // paths tell a service by the URL that was asked, whatever its host.
 var paths = []sign{
 	{"gha-cache", regexp.MustCompile(`(?i)artifactcache|_apis/artifact|actions-cache|actions-results|results-receiver|actions\.githubusercontent|productionresults`)},
-	{"auth", regexp.MustCompile(`(?i)//auth\.docker\.io|/(?:v2/|service/|oauth2?/)?token\b`)},
+	{"npm", regexp.MustCompile(`(?i)/-/[^/]*\.tgz|npmjs|yarnpkg|registry\.npm|node-gyp|/node-v\d|nodejs\.org|/all_commits/|/v\d[\d.]*/node-v`)},
+	{"auth", regexp.MustCompile(`(?i)//auth\.[\w.\-]+/`)},
+	{"registry", regexp.MustCompile(`(?i)/token\b`)},
 	{"registry", regexp.MustCompile(`(?i)/v2/|registry|/manifests/|/blobs/|docker\.io|gcr\.io|quay\.io|mcr\.microsoft|\.pkg\.dev|ecr\.|pkg-containers`)},
 	{"go-proxy", regexp.MustCompile(`(?i)/@v/|/@latest|goproxy|sumdb|/lookup/\S+@v`)},
-	{"npm", regexp.MustCompile(`(?i)/-/[^/]*\.tgz|npmjs|yarnpkg|registry\.npm|node-gyp|/node-v\d|nodejs\.org`)},
 	{"pip", regexp.MustCompile(`(?i)/simple/|pythonhosted|pypi|\.whl\b|conda|/pkgs/main`)},
 	{"apk", regexp.MustCompile(`(?i)APKINDEX|alpinelinux|\.apk\b`)},
-	{"apt", regexp.MustCompile(`(?i)/dists/|/pool/|InRelease|archive\.ubuntu|deb\.debian|\.deb\b|/debian\b|/ubuntu\b`)},
+	{"apt", regexp.MustCompile(`(?i)/dists/|/pool/|InRelease|archive\.ubuntu|deb\.debian|\.deb$|/debian/|/ubuntu/`)},
 	{"maven", regexp.MustCompile(`(?i)maven|\.jar\b|\.pom\b|gradle|grails|/m2/`)},
 	{"cargo", regexp.MustCompile(`(?i)crates\.io|/crates/|rust-lang`)},
 	{"gem", regexp.MustCompile(`(?i)rubygems|\.gem\b|/specs\.`)},
@@ -31,16 +32,18 @@ var paths = []sign{
 
 // words tell a service by how its client speaks.
 var tongues = []sign{
+	{"auth", regexp.MustCompile(`failed to (?:authorize|fetch (?:oauth|anonymous) token)`)},
 	{"gha-cache", regexp.MustCompile(`(?i)getCacheEntry|saveCache|reserveCache|cache service|GitHub Actions Cache|type=gha|Failed to (?:save|restore)|cache entry|artifactcache`)},
 	{"npm", regexp.MustCompile(`(?i)^npm (?:ERR!|error|warn|notice)|^yarn |^gyp |\bpnpm|ERR_PNPM|YN\d{4}|node_modules|prebuild-install|node-pre-gyp|\[\d/\d\] Fetching packages|lerna|npm install`)},
 	{"pip", regexp.MustCompile(`(?i)\bpip\b|urllib3|HTTPSConnectionPool|^Collecting |conda|poetry|\buv\b|setuptools|PyPI|\(from -r `)},
 	{"go-proxy", regexp.MustCompile(`^go: |^go get |go: downloading|go proxy|GOPROXY|^\s*github\.com/\S+@v\d|verifying module`)},
 	{"apk", regexp.MustCompile(`(?i)alpinelinux|APKINDEX|\bapk\b|required by: world`)},
-	{"apt", regexp.MustCompile(`(?i)^(?:E|W|Err|Get|Hit|Ign)(?::\d+)?:? |apt-get|\bapt\b|dpkg|Reading package lists|InRelease`)},
-	{"maven", regexp.MustCompile(`(?i)maven|\bmvnw?\b|gradle|Could not (?:transfer|resolve|get resource|GET)|\.jar\b|\.pom\b|\[ERROR\] Failed to execute goal|sbt|grails|ivy|Exception in thread "main"`)},
+	{"apt", regexp.MustCompile(`^(?:[EW]|(?:Err|Get|Hit|Ign):\d+):? |^E: |apt-get|\bapt\b|dpkg|Reading package lists|InRelease`)},
+	{"other", regexp.MustCompile(`(?i)bazel|Error downloading \[|huggingface`)},
+	{"maven", regexp.MustCompile(`(?i)maven|\bmvnw?\b|gradle|Could not (?:transfer artifact|resolve (?:all|dependencies|\S+:\S+:)|get resource|GET '|HEAD ')|\.jar\b|\.pom\b|\[ERROR\] Failed to execute goal|sbt|grails|ivy|Exception in thread "main"`)},
 	{"cargo", regexp.MustCompile(`(?i)\bcargo\b|crates\.io|^\s*(?:Downloading|Downloaded|Updating) crates|spurious network error|rustup`)},
 	{"gem", regexp.MustCompile(`(?i)rubygems|bundler|bundle install|Gem::|\bgem install`)},
-	{"git", regexp.MustCompile(`(?i)Cloning into|^fatal: |git clone|unable to access|RPC failed|remote: `)},
+	{"git", regexp.MustCompile(`(?i)Cloning into|^fatal: |^ssh: |git clone|unable to access|RPC failed|remote: `)},
 	{"registry-cache", regexp.MustCompile(`(?i)exporting cache|importing cache manifest|cache (?:im|ex)porter|type=registry`)},
 	{"registry", regexp.MustCompile(`(?i)docker pull|pulling image|pull token|load metadata|pushing (?:layers|manifest)|failed to (?:push|pull|copy|resolve source metadata)|httpReadSeeker|Error response from daemon|manifest|\bregistry\b|Unable to find image|docker\.io/|pull access|exporting to image|\bjib\b`)},
 }
@@ -55,7 +58,7 @@ func (l *log) service(h hit) string {
 		// Clients of their own protocol are named for it; all others failed
 		// at nothing but the name.
 		switch s := l.near(h); s {
-		case "npm", "pip", "apk", "maven", "gem", "cargo":
+		case "npm", "pip", "apk", "maven", "gem", "cargo", "other":
 			return s
 		}
 		return "dns"
@@ -65,7 +68,9 @@ func (l *log) service(h hit) string {
 	}
 	switch h.p.Kind {
 	case fault.Connection, fault.Timeout, fault.TLS, fault.Outage, fault.RateLimited, fault.HTML, fault.Truncated:
-		return "network"
+		if _, ok := lastURL(l.lines[h.at].text); !ok {
+			return "network"
+		}
 	}
 	return "other"
 }
