@@ -22,7 +22,7 @@ var bands = []struct {
 	pure     bool
 	packages []string
 }{
-	{"shell", false, []string{"cmd/outlast", "internal/cli", "internal/daemon", "internal/demo", "internal/outages", "internal/bench"}},
+	{"shell", false, []string{"cmd/outlast", "internal/cli", "internal/daemon"}},
 	{"services", false, []string{".", "gateway", "gateway/oci", "gateway/gomod", "gateway/deb", "gateway/apk", "gateway/npm",
 		"gateway/pypi", "gateway/ecotest", "actcache", "internal/web", "report", "drill"}},
 	{"mechanisms", false, []string{"engine", "engine/buildx", "engine/enginetest", "fetch", "cas", "history", "probe",
@@ -39,26 +39,23 @@ var leaves = map[string][]string{
 }
 
 // outside are commands and tests that no band imports: they may import all.
-var outside = []string{"internal/testenv", "e2e", "examples", "scripts", "tools", "diagnose/accuracy"}
+var outside = []string{"internal/testenv", "internal/demo", "internal/outages", "internal/bench", "e2e", "examples", "scripts", "tools", "diagnose/accuracy"}
 
 // peers are the imports within a band that the design draws: a build has a
 // gateway, the daemon wires, the command line runs the daemon.
 var peers = map[string][]string{
-	".":                {"gateway", "gateway/oci", "report", "actcache"},
-	"cmd/outlast":      {"internal/cli"},
-	"internal/cli":     {"internal/daemon"},
-	"internal/daemon":  {},
-	"report":           {},
-	"gateway/ecotest":  {"gateway"},
-	"plan":             {"health", "dockerfile", "diagnose"},
-	"engine/buildx":    {"engine"},
-	"probe":            {"fetch"},
-	"internal/web":     {"report"},
-	"drill":            {"."},
-	"record":           {"plan", "diagnose", "health"},
-	"internal/demo":    {"internal/cli", "internal/daemon"},
-	"internal/outages": {"internal/cli", "internal/daemon"},
-	"internal/bench":   {"internal/cli", "internal/daemon"},
+	".":               {"gateway", "gateway/oci", "report", "actcache"},
+	"cmd/outlast":     {"internal/cli"},
+	"internal/cli":    {"internal/daemon"},
+	"internal/daemon": {},
+	"report":          {},
+	"gateway/ecotest": {"gateway"},
+	"plan":            {"health", "dockerfile", "diagnose"},
+	"engine/buildx":   {"engine"},
+	"probe":           {"fetch"},
+	"internal/web":    {"report"},
+	"drill":           {"."},
+	"record":          {"plan", "diagnose", "health"},
 }
 
 // impure are the ways in which a pure package could reach the world: the clock,

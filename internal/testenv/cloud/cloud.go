@@ -23,7 +23,7 @@ type Place struct {
 	Tags     bool              // the settings trust it for tags
 }
 
-// Host is where the place listens: 127.0.0.1:PORT.
+// Host is where the place listens: host:port.
 func (p *Place) Host() string { return p.Registry.Host() }
 
 // Play sets what fails from now on at the registry, and forgets what was
@@ -87,9 +87,10 @@ func (c *Cloud) Close() {
 // PlaceOptions say how a place is set up. The zero value is a healthy one that
 // everybody may pull from.
 type PlaceOptions struct {
-	Guarded bool  // it demands tokens
-	Tags    bool  // the settings trust it for tags
-	Rate    int64 // bytes a second of each connection; 0 is no limit
+	Listen  string // host:port on loopback; empty means a free port of 127.0.0.1
+	Guarded bool   // it demands tokens
+	Tags    bool   // the settings trust it for tags
+	Rate    int64  // bytes a second of each connection; 0 is no limit
 }
 
 // Place adds a registry service.
@@ -98,7 +99,7 @@ func (c *Cloud) Place(o PlaceOptions) (*Place, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Place{Registry: &faultnet.Service{Backend: backend, Configs: c.configs, Rate: o.Rate}, Tags: o.Tags}
+	p := &Place{Registry: &faultnet.Service{Listen: o.Listen, Backend: backend, Configs: c.configs, Rate: o.Rate}, Tags: o.Tags}
 	if o.Guarded {
 		tokens := new(faultnet.TokenService)
 		p.Tokens = &faultnet.Service{Backend: tokens}
