@@ -69,6 +69,9 @@ func (l *log) weigh(p *Pattern, at int) int {
 	if line.warn && p.Weight > Consequence {
 		w = max(min(w-15, int(Wrapper)*10+5), int(Consequence)*10+1)
 	}
+	if frame.MatchString(line.text) {
+		w -= 15
+	}
 	if l.failed != "" && line.step != "" && line.step != l.failed {
 		w -= 25
 	}
@@ -110,6 +113,9 @@ func (l *log) diagnosis(h hit) Diagnosis {
 	d.Confidence = confidence(h)
 	return d
 }
+
+// frame is a line of a stack trace: it names functions, not causes.
+var frame = regexp.MustCompile(`^at \S.*\(`)
 
 var pushes = regexp.MustCompile(`failed to push|(?:PUT|POST|PATCH) request|blobs/uploads|pull(?:%2C|,)push`)
 

@@ -13,10 +13,10 @@ var (
 	// Names of hosts in the words of resolvers, dialers and tools.
 	named = []*regexp.Regexp{
 		regexp.MustCompile(`(?i)\blookup ([\w.\-]+?)\.?(?: on |: |$)`),
-		regexp.MustCompile(`(?i)could(?:n't| not) resolve (?:host|host ?name|proxy)(?: name)?:? '?([\w.\-]+)`),
+		regexp.MustCompile(`(?i)could(?:n't| not) resolve (?:host|proxy)(?:name)?:? '?([\w\-]+(?:\.[\w\-]+)+)`),
 		regexp.MustCompile(`(?i)(?:failure resolving|could not resolve|unable to resolve host address|bad address|resolve host name for \S*?//) ?['‘"]?([\w.\-]+)`),
 		regexp.MustCompile(`(?i)(?:failed to connect to|connection to|connecting to|host=)\s*'?([\w\-]+(?:\.[\w\-]+)+|localhost)'?`),
-		regexp.MustCompile(`(?i)(?:getaddrinfo|EAI_AGAIN|ENOTFOUND)\s+(?:ENOTFOUND |EAI_AGAIN )?([\w\-]+(?:\.[\w\-]+)+)`),
+		regexp.MustCompile(`(?i)getaddrinfo (?:ENOTFOUND|EAI_AGAIN) ([\w.\-]+)`),
 		regexp.MustCompile(`(?i)\b(?:dial|read|write) tcp (?:[^\s>]+->)?\[?((?:\d{1,3}\.){3}\d{1,3}|[\w\-]+(?:\.[\w\-]+)+|localhost)\]?:\d+`),
 		regexp.MustCompile(`(?i)\bconnect (?:ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH) \[?([\w.:\-]+?)\]?:\d+`),
 		regexp.MustCompile(`(?i)could not translate host name "([\w.\-]+)"`),

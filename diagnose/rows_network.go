@@ -42,6 +42,8 @@ var networkRows = []Pattern{
 		Sample: "received 503 Service Unavailable"},
 	{Name: "timed-out", Kind: fault.Timeout, Weight: Likely, Match: re(`(?i)i/o timeout|Client\.Timeout|connection timed out|operation timed out|context deadline exceeded|\bE(?:CONN|SOCKET)?TIMEDOUT\b|net/http: request canceled|request timed? ?out|read timed out|connect timed out|network timeout|did not properly respond|timeout awaiting`),
 		Sample: "dial tcp 203.0.113.1:443: i/o timeout"},
+	{Name: "refused", Kind: fault.Connection, Weight: Wrapper, Help: Elsewhere, Match: re(`^(?:[^:/]*: )?(?:dial tcp [\d.:\[\]a-f]+: )?connect: connection refused$|^(?:[^:/]*: )*[Cc]onnection refused$`),
+		Sample: "dial tcp 203.0.113.9:443: connect: connection refused"},
 	{Name: "connection", Kind: fault.Connection, Weight: Likely, Match: re(`(?i)connection (?:was )?(?:reset|refused|aborted|closed|broken|lost|failed)|ECONNRE(?:SET|FUSED)|ECONNABORTED|EHOSTUNREACH|ENETUNREACH|EPIPE|socket hang up|broken pipe|no route to host|network is unreachable|unexpected EOF|: EOF$|use of closed network connection|read on closed response body|server closed idle|http2: |GOAWAY|connection error|transport connection|premature close|peer closed|cannot assign requested address|TypeError: fetch failed|Remote end closed|tried to reconnect at offset`),
 		Sample: "read tcp 203.0.113.1:5000->203.0.113.2:443: read: connection reset by peer"},
 	{Name: "fetch-failed", Kind: fault.Connection, Weight: Vague, Match: re(`(?i)error (?:has occurred )?while retrieving https?://|request to https?://\S+ failed|error downloading \[?https?://|failed to (?:download|fetch|retrieve) .*https?://|unable to (?:download|fetch|retrieve) .*https?://|over the internet|could not download|Failed to fetch .*from Google Fonts`),
