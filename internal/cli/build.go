@@ -41,7 +41,7 @@ func (a *app) buildCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:                "build [OPTIONS] PATH | URL | -",
 		Short:              "Build an image, as docker buildx build does",
-		Long:               buildLong + "\n\n" + ownFlagsHelp() + "\n\n" + codesHelp(ExitBuilt, ExitFailed, ExitUsage, ExitNoSource, ExitNoEngine, ExitInterrupted),
+		Long:               buildLong + "\n\n" + ownFlagsHelp() + "\n\n" + buildCodes(),
 		Example:            buildExample,
 		DisableFlagParsing: true,
 
@@ -91,14 +91,14 @@ func (a *app) build(cmd *cobra.Command, arguments []string) error {
 	}
 	ctx, kill, stop := interrupts(cmd.Context())
 	defer stop()
-	d, err := newDisplay(a.stderr, args.Progress(a.lookup), a.say.color)
+	d, err := newDisplay(a.stderr, args.Progress(a.lookup), a.say.color, args.Bool("debug"))
 	if err != nil {
 		return err
 	}
 	direct, _ := strconv.ParseBool(p.last("no-gateway"))
 	run, err := a.parts.Build(ctx, BuildRequest{
 		Args: p.others, Env: a.env, Stdin: a.stdin, Stdout: a.stdout, Settings: loaded.Settings,
-		Direct: direct, Kill: kill, Emit: d.event, Note: d.note,
+		Direct: direct, Kill: kill, Chosen: d.builder, Emit: d.event, Note: d.note,
 	})
 	d.close()
 	return a.conclude(run, err, d, args)

@@ -30,7 +30,7 @@ func (a *app) configCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config [PATH]",
 		Short: "Print the settings in force and where they came from",
-		Long:  configLong + "\n\nSettings:\n" + settingsHelp() + "\n\n" + codesHelp(ExitBuilt, ExitUsage),
+		Long:  configLong + "\n\nSettings:\n" + settingsHelp() + "\n\n" + codes(ExitBuilt, ExitUsage),
 		Example: `  outlast config                      for a build here
   outlast config -f deploy/Dockerfile .
   outlast config --format yaml > outlast.yaml
@@ -63,14 +63,16 @@ func (a *app) configCommand() *cobra.Command {
 	return c
 }
 
-// settingsHelp lists the settings of the table.
+// settingsHelp lists the settings: key and default, what is allowed below.
 func settingsHelp() string {
 	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, d := range config.Describe() {
-		fmt.Fprintf(w, "  %s\t%s\t%s\n", d.Key, d.Default, d.Allowed)
+		fmt.Fprintf(&b, "  %s", d.Key)
+		if d.Default != "" {
+			fmt.Fprintf(&b, " (%s)", d.Default)
+		}
+		fmt.Fprintf(&b, "\n      %s\n", d.Allowed)
 	}
-	w.Flush()
 	return strings.TrimRight(b.String(), "\n")
 }
 
@@ -80,7 +82,7 @@ func printConfig(out io.Writer, l *config.Loaded) error {
 		lines := v.Lines()
 		fmt.Fprintf(w, "%s\t%s\t%s\n", v.Key, lines[0], v.Source)
 		for _, more := range lines[1:] {
-			fmt.Fprintf(w, "\t%s\t\n", more)
+			fmt.Fprintf(w, "\t%s\n", more)
 		}
 	}
 	return w.Flush()

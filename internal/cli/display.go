@@ -27,10 +27,11 @@ type display struct {
 	w     io.Writer
 	mode  progressui.DisplayMode
 	color bool
-	debug bool // show warnings in full
+	debug bool // warnings are shown in full
 
 	mu      sync.Mutex
 	stage   *stage // nil while nothing is drawn
+	heads   []progressui.DisplayOpt
 	kept    []string
 	size    int
 	failed  bool      // the engine's last words on the build have come
@@ -43,11 +44,11 @@ type display struct {
 
 // newDisplay prepares a display of the mode that the user named: auto, plain,
 // tty, quiet, none or rawjson.
-func newDisplay(w io.Writer, mode string, color bool) (*display, error) {
+func newDisplay(w io.Writer, mode string, color, debug bool) (*display, error) {
 	if mode == "none" {
 		mode = string(progressui.QuietMode)
 	}
-	d := &display{w: w, mode: progressui.DisplayMode(mode), color: color, already: make(map[string]bool)}
+	d := &display{w: w, mode: progressui.DisplayMode(mode), color: color, debug: debug, already: make(map[string]bool)}
 	if _, err := progressui.NewDisplay(w, d.mode); err != nil {
 		return nil, &usageError{err: fmt.Errorf("--progress %s: %w", mode, err),
 			hint: "allowed: auto, plain, tty, quiet, none, rawjson; tty needs a terminal"}
@@ -66,6 +67,15 @@ func (d *display) toldError() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.told
+}
+
+// builder names the builder at the head of what is drawn from then on, as
+// buildx does.
+func (d *display) builder(name, driver string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.heads = []progressui.DisplayOpt{progressui.WithDesc(
+		fmt.Sprintf("building with %q instance using %s driver", name, driver), driver+":"+name)}
 }
 
 // event shows a piece of news from the engine.
@@ -93,6 +103,9 @@ func (d *display) status(s *client.SolveStatus) {
 		d.endLocked(d.mode != progressui.QuietMode)
 	}
 	for _, v := range s.Vertexes {
+		if v == nil {
+			continue
+		}
 		for _, t := range []*time.Time{v.Started, v.Completed} {
 			if t != nil && t.After(d.latest) {
 				d.latest = *t
@@ -133,10 +146,13 @@ func (d *display) note(text string) {
 		return
 	}
 	d.notes++
-	at := d.latest
-	if at.IsZero() {
-		at = time.Now()
+	// The engine's clock may be another than ours, and steps that end at once
+	// have no order.
+	if d.latest.IsZero() {
+		d.latest = time.Now()
 	}
+	d.latest = d.latest.Add(time.Nanosecond)
+	at := d.latest
 	d.stageLocked().show(&client.SolveStatus{Vertexes: []*client.Vertex{{
 		Digest:    digest.FromString(fmt.Sprintf("outlast %d %s", d.notes, text)),
 		Name:      "[outlast] " + clean(text),
@@ -157,7 +173,7 @@ func (d *display) close() {
 
 func (d *display) stageLocked() *stage {
 	if d.stage == nil {
-		d.stage = newStage(d.w, d.mode)
+		d.stage = newStage(d.w, d.mode, d.heads)
 	}
 	return d.stage
 }
@@ -186,15 +202,15 @@ type stage struct {
 	warnings []client.VertexWarning
 }
 
-func newStage(w io.Writer, mode progressui.DisplayMode) *stage {
+func newStage(w io.Writer, mode progressui.DisplayMode, heads []progressui.DisplayOpt) *stage {
 	s := &stage{statuses: make(chan *client.SolveStatus), done: make(chan struct{})}
-	go s.run(w, mode)
+	go s.run(w, mode, heads)
 	return s
 }
 
 // run draws until there is no more. A display that gives up costs its
 // pictures, never the build: what is sent on is dropped.
-func (s *stage) run(w io.Writer, mode progressui.DisplayMode) {
+func (s *stage) run(w io.Writer, mode progressui.DisplayMode, heads []progressui.DisplayOpt) {
 	defer close(s.done)
 	defer func() {
 		if why := recover(); why != nil {
@@ -203,7 +219,7 @@ func (s *stage) run(w io.Writer, mode progressui.DisplayMode) {
 		for range s.statuses {
 		}
 	}()
-	drawn, err := progressui.NewDisplay(w, mode)
+	drawn, err := progressui.NewDisplay(w, mode, heads...)
 	if err != nil {
 		return // newDisplay has tried the same
 	}

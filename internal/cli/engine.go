@@ -14,7 +14,7 @@ func (a *app) engineCommand() *cobra.Command {
 		Long: `Where no builder is at hand, outlast build starts a private BuildKit and keeps
 it for later builds. These commands show and stop it.
 
-` + codesHelp(ExitBuilt, ExitUsage, ExitNoEngine),
+` + codes(ExitBuilt, ExitUsage, ExitNoEngine),
 		Example: "  outlast engine status\n  outlast engine stop",
 		Args:    noSuchCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

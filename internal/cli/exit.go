@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/outlast-build/outlast/fault"
@@ -21,19 +22,20 @@ const (
 	ExitInterrupted = 130 // by Ctrl-C or a signal to end
 )
 
-// exits are the exit codes with the outcomes that they stand for and their
-// words in the help.
+// exits are the exit codes with the outcomes that they stand for, and their
+// words in the help of a build and of other commands.
 var exits = []struct {
 	code    int
 	outcome record.Outcome
-	doc     string
+	build   string
+	other   string
 }{
-	{ExitBuilt, record.Built, "built"},
-	{ExitFailed, record.Failed, "the build itself failed: yours to mend"},
-	{ExitUsage, record.BadUsage, "wrong usage or settings"},
-	{ExitNoSource, record.NoSource, "services failed and no source was left"},
-	{ExitNoEngine, record.NoEngine, "no usable engine"},
-	{ExitInterrupted, record.Interrupted, "interrupted"},
+	{ExitBuilt, record.Built, "built", "done"},
+	{ExitFailed, record.Failed, "the build itself failed: yours to mend", "failed"},
+	{ExitUsage, record.BadUsage, "wrong usage or settings", "wrong usage or settings"},
+	{ExitNoSource, record.NoSource, "services failed and no source was left", ""},
+	{ExitNoEngine, record.NoEngine, "no usable engine", "the engine does not do as it should"},
+	{ExitInterrupted, record.Interrupted, "interrupted", "interrupted"},
 }
 
 // kindCodes are the codes of errors that no outcome came with. What is not
@@ -54,18 +56,26 @@ var kindCodes = map[fault.Kind]int{
 	fault.Rejected:    ExitNoSource,
 }
 
-// codesHelp lists exit codes for a command's help.
-func codesHelp(codes ...int) string {
+// buildCodes lists the exit codes for the help of outlast build.
+func buildCodes() string {
 	var b strings.Builder
-	b.WriteString("Exit codes:\n")
+	b.WriteString("Exit codes:")
 	for _, e := range exits {
-		for _, c := range codes {
-			if c == e.code {
-				fmt.Fprintf(&b, "  %-3d  %s\n", e.code, e.doc)
-			}
+		fmt.Fprintf(&b, "\n  %-3d  %s", e.code, e.build)
+	}
+	return b.String()
+}
+
+// codes lists some exit codes for the help of another command.
+func codes(some ...int) string {
+	var b strings.Builder
+	b.WriteString("Exit codes:")
+	for _, e := range exits {
+		if slices.Contains(some, e.code) {
+			fmt.Fprintf(&b, "\n  %-3d  %s", e.code, e.other)
 		}
 	}
-	return strings.TrimRight(b.String(), "\n")
+	return b.String()
 }
 
 // A usageError is a slip in the use of the command line.

@@ -31,7 +31,7 @@ func (a *app) gatewayCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "gateway",
 		Short: "Serve registries' content to other clients",
-		Long:  gatewayLong + "\n\n" + codesHelp(ExitBuilt, ExitFailed, ExitUsage),
+		Long:  gatewayLong + "\n\n" + codes(ExitBuilt, ExitFailed, ExitUsage),
 		Example: `  outlast gateway
   outlast gateway --listen 127.0.0.1:0 --format json
   crane pull 127.0.0.1:5100/docker.io/library/alpine:3 alpine.tar`,

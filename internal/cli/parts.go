@@ -35,10 +35,11 @@ type BuildRequest struct {
 	Stdin    io.Reader
 	Stdout   io.Writer
 	Settings config.Settings
-	Direct   bool               // no gateway
-	Kill     <-chan struct{}    // closed: what does not stop is killed
-	Emit     func(engine.Event) // told what happens in the engine, never after the build's end
-	Note     func(string)       // told, in a line, what was done about a failure
+	Direct   bool                      // no gateway
+	Kill     <-chan struct{}           // closed: what does not stop is killed
+	Chosen   func(name, driver string) // told of the builder, before the first event
+	Emit     func(engine.Event)        // told what happens in the engine, never after the build's end
+	Note     func(string)              // told, in a line, what was done about a failure
 }
 
 // A GatewayRequest is a gateway to serve. Its functions may be called at once

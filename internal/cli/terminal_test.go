@@ -1,0 +1,75 @@
+package cli_test
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/containerd/console"
+
+	"github.com/outlast-build/outlast/internal/cli"
+)
+
+// onTerminal runs a command line whose standard error is a terminal, and
+// returns what it showed.
+func onTerminal(t *testing.T, parts cli.Parts, env []string, args ...string) string {
+	t.Helper()
+	pty, path, err := console.NewPty()
+	if err != nil {
+		t.Skipf("needs a pseudo terminal: %v", err)
+	}
+	defer pty.Close()
+	if err := pty.Resize(console.WinSize{Height: 24, Width: 100}); err != nil {
+		t.Fatal(err)
+	}
+	slave, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown bytes.Buffer
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		io.Copy(&shown, pty)
+	}()
+	cli.Run(t.Context(), parts, args, nil, io.Discard, slave, append([]string{"HOME=" + t.TempDir()}, env...))
+	slave.Close()
+	<-read
+	return strings.ReplaceAll(shown.String(), "\r\n", "\n")
+}
+
+func TestColoursAreForTerminals(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		env  []string
+		want string
+	}{
+		{"a terminal", []string{"TERM=xterm"}, "outlast: \x1b[31merror\x1b[0m: unknown command"},
+		{"a user who wants none", []string{"TERM=xterm", "NO_COLOR=1"}, "outlast: error: unknown command"},
+		{"NO_COLOR that is empty counts for nothing", []string{"TERM=xterm", "NO_COLOR="}, "\x1b[31m"},
+		{"a terminal that has none", []string{"TERM=dumb"}, "outlast: error: unknown command"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := onTerminal(t, cli.Parts{}, tt.env, "bild"); !strings.Contains(got, tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+	if got := run(t, cli.Parts{}, "bild"); strings.Contains(got.stderr, "\x1b") {
+		t.Errorf("got %q, want no colours in a file", got.stderr)
+	}
+}
+
+func TestDisplayOnATerminal(t *testing.T) {
+	got := onTerminal(t, story(""), []string{"TERM=xterm"}, "build", ".")
+	for _, part := range []string{"[+] Building", "remote:box", "=> [outlast] mirror.gcr.io does not answer", "=> [1/2] FROM docker.io/library/alpine:3", "FromAsCasing", "served by registry-1.docker.io"} {
+		if !strings.Contains(got, part) {
+			t.Errorf("got %q, want there %q", got, part)
+		}
+	}
+	if got := onTerminal(t, story(""), nil, "build", "--progress=tty", "."); !strings.Contains(got, "[+] Building") {
+		t.Errorf("got %q", got)
+	}
+}
