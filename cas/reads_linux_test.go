@@ -40,6 +40,13 @@ func TestContentIsReadNoOftenerThanItTakes(t *testing.T) {
 			}
 			must(t, w.Commit(d))
 		}, 0},
+		{"committed after a second start: never", func(t *testing.T) {
+			w := create(t, open(t, t.TempDir(), 0))
+			write(t, w, data[:size/2])
+			must(t, w.Truncate(0))
+			write(t, w, data)
+			must(t, w.Commit(d))
+		}, 0},
 		{"opened by who has written it: never", func(t *testing.T) {
 			c, err := s.Get(d)
 			must(t, err)

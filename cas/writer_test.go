@@ -105,6 +105,12 @@ func TestWaysToWrite(t *testing.T) {
 			}
 			parallel(t, w, data, 3, 10_000)
 		}},
+		{"spoiled, then all again from the back", func(t *testing.T, w *cas.Writer) {
+			write(t, w, bad)
+			must(t, w.Truncate(0))
+			writeAt(t, w, data[150_000:], 150_000)
+			writeAt(t, w, data[:150_000], 0)
+		}},
 		{"too long, then cut", func(t *testing.T, w *cas.Writer) {
 			write(t, w, data)
 			write(t, w, bad)
