@@ -332,9 +332,9 @@ func interrupt(t *testing.T, f *fake, e *buildx.Engine, kill chan struct{}) (eng
 		}
 		if ev.Status != nil {
 			cancel(errors.New("interrupt"))
-			if kill != nil {
-				close(kill)
-			}
+		}
+		if ev.Line == "not yet" && kill != nil {
+			close(kill)
 		}
 	})
 	returned = true
@@ -355,7 +355,7 @@ func TestInterrupt(t *testing.T) {
 	}{
 		{"a child that stops", "polite", time.Minute, false, 130},
 		{"a child that does not is killed in the end", "deaf", 50 * time.Millisecond, false, -1},
-		{"a second interrupt kills it", "deaf", time.Minute, true, -1},
+		{"a second interrupt kills it", "stubborn", time.Hour, true, -1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFake(t, "docker")

@@ -200,6 +200,16 @@ var acts = map[string]func(dir string) int{
 		io.WriteString(os.Stderr, started)
 		select {}
 	},
+	// hears an interrupt, says so, and goes on
+	"stubborn": func(string) int {
+		c := make(chan os.Signal, 1)
+		signal.Notify(c, os.Interrupt)
+		grandchild(true)
+		io.WriteString(os.Stderr, started)
+		<-c
+		io.WriteString(os.Stderr, "not yet\n")
+		select {}
+	},
 	// ends, and leaves somebody behind who holds its pipes
 	"orphan": func(string) int {
 		grandchild(true)
