@@ -2,7 +2,9 @@ package cas_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -200,12 +202,19 @@ func FuzzRecord(f *testing.F) {
 	path := recordOf(f, dir)
 	good, err := os.ReadFile(path)
 	must(f, err)
-	f.Add(good)
-	f.Add(good[:len(good)/2])
-	f.Add([]byte(nil))
-	f.Add(bytes.ReplaceAll(good, []byte("{"), []byte("{ ")))
-	f.Add(bytes.ToUpper(good))
-	f.Fuzz(func(t *testing.T, data []byte) {
+	head, rest, _ := bytes.Cut(good, []byte("\n"))
+	for _, seal := range []bool{true, false} {
+		f.Add(good, seal)
+		f.Add(good[:len(good)/2], seal)
+		f.Add(rest, seal)
+		f.Add(bytes.ReplaceAll(rest, []byte("{"), []byte("{ ")), seal)
+		f.Add(bytes.ToUpper(rest), seal)
+		f.Add([]byte("\"name\"\n{}\n"), seal)
+	}
+	f.Fuzz(func(t *testing.T, data []byte, seal bool) {
+		if seal { // with the checksum of a record, so that the rest is looked at
+			data = fmt.Appendf(nil, "%s%x\n%s", head[:len(head)-64], sha256.Sum256(data), data)
+		}
 		must(t, os.WriteFile(path, data, 0o600))
 		n, err := s.Name("name")
 		if err != nil {
