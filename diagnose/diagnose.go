@@ -57,11 +57,11 @@ type Step struct {
 // count from the first of s.Log; the error stands after the last.
 func Diagnose(s Step) Diagnosis {
 	k := newKeeper()
-	for _, line := range s.Log {
-		k.add([]byte(line))
+	for _, text := range s.Log {
+		k.Write([]byte(text + "\n"))
 	}
-	for line := range strings.Lines(s.Error) {
-		k.add([]byte("ERROR: " + strings.TrimRight(line, "\r\n")))
+	for text := range strings.Lines(s.Error) {
+		k.Write([]byte("ERROR: " + strings.TrimRight(text, "\r\n") + "\n"))
 	}
 	l := parse(k.lines())
 	l.command = append(l.command, s.Source...)
@@ -70,11 +70,11 @@ func Diagnose(s Step) Diagnosis {
 }
 
 // Read names the cause of the failure that the log r ends with. It reads r to
-// its end in one pass, in memory that does not grow with r; lines beyond 16
+// its end in one pass, in memory that does not grow with r; lines beyond 4
 // KiB are cut. The error is that of r, and the Diagnosis then that of what came
 // before.
 func Read(r io.Reader) (Diagnosis, error) {
 	k := newKeeper()
-	err := k.read(r)
+	_, err := k.ReadFrom(r)
 	return parse(k.lines()).judge(), err
 }

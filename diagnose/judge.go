@@ -17,8 +17,13 @@ type hit struct {
 // judge finds the line that tells the cause.
 func (l *log) judge() Diagnosis {
 	var best hit
+	known := make(map[string]*Pattern) // long logs repeat themselves
 	for i := range l.lines {
-		p := match(l.lines[i].text, l.lines[i].lower, l.command)
+		p, ok := known[l.lines[i].text]
+		if !ok {
+			p = match(l.lines[i].text, l.lines[i].lower, l.command)
+			known[l.lines[i].text] = p
+		}
 		if p == nil {
 			continue
 		}
@@ -114,6 +119,9 @@ func (l *log) diagnosis(h hit) Diagnosis {
 	return d
 }
 
+// errorLike finds a line to show where no pattern knows one.
+var errorLike = regexp.MustCompile(`(?i)error|fail|fatal|panic|cannot|unable|denied|not found|exception|refused|timed? ?out`)
+
 // frame is a line of a stack trace: it names functions, not causes.
 var frame = regexp.MustCompile(`^at \S.*\(`)
 
@@ -146,11 +154,11 @@ func (l *log) unknown() Diagnosis {
 	d := Diagnosis{Kind: fault.Unknown, Service: "other", Hint: fault.Unknown.Hint()}
 	for i := len(l.lines) - 1; i >= 0; i-- {
 		line := l.lines[i]
-		if d.Evidence.Line == 0 || suspicious(line.text) {
+		if suspect := errorLike.MatchString(line.text); suspect || d.Evidence.Line == 0 {
 			d.Evidence = Evidence{line.number, shown(line.text)}
-		}
-		if suspicious(line.text) {
-			break
+			if suspect {
+				break
+			}
 		}
 	}
 	return d

@@ -7,7 +7,7 @@ import (
 )
 
 var (
-	urls    = regexp.MustCompile(`(?i)\b(?:https?|hkps?|git|ftp|ssh)://(?:[^/@\s"'<>]*@)?(\[[0-9a-f:]+\]|[\w.\-]+)(:\d+)?([^\s"'<>\x60]*)`)
+	urls    = regexp.MustCompile(`(?i)\b(?:https?|http\+docker|hkps?|git|ftp|ssh)://(?:[^/@\s"'<>]*@)?(\[[0-9a-f:]+\]|[\w.\-]+)(:\d+)?([^\s"'<>\x60]*)`)
 	refused = regexp.MustCompile(`(?i)connection refused|ECONNREFUSED|connect to \S+ port \d+`)
 
 	// Names of hosts in the words of resolvers, dialers and tools.
@@ -23,42 +23,71 @@ var (
 		regexp.MustCompile(`(?i)\bon host "([\w.\-]+)"`),
 		regexp.MustCompile(`(?i)Cannot initiate the connection to ([\w.\-]+):\d+`),
 	}
-	image = regexp.MustCompile(`(?:docker-image://|(?:metadata|FROM|image|pull|manifest) (?:for )?)((?:[\w\-]+\.)+[a-z]{2,}(?::\d+)?)/[\w./\-]+`)
+	// An image with its registry, without a scheme.
+	image = regexp.MustCompile(`(?:^|[\s"'=(:])((?:[\w\-]+\.)+(?:io|com|net|org|dev|aws|cloud|[a-z]{2})(?::\d+)?)/[a-z0-9<][\w./<>\-]*`)
 )
 
 // endpoint returns the host at fault: that of the innermost URL of the line,
-// else the name that a resolver or dialer was asked for, else the registry of
-// an image that the lines before name.
+// or the name that a resolver or dialer was asked for; else the same of the
+// lines around, then of the command that failed. An address of the network
+// counts only where nothing has a name.
 func (l *log) endpoint(h hit) string {
+	number := ""
 	for _, i := range l.around(h.at, 3) {
-		text := l.lines[i].text
-		for _, re := range named[:3] {
-			if m := re.FindStringSubmatch(text); m != nil {
-				return strings.ToLower(m[1])
-			}
+		host := hostIn(l.lines[i].text)
+		if host == "" && (h.p.Service == "registry" || h.p.Service == "auth") {
+			host = imageHost(l.lines[i].text)
 		}
-		if u, ok := lastURL(text); ok {
-			return u.host
+		if !isNumber(host) {
+			return host
 		}
-		for _, re := range named[3:] {
-			if m := re.FindStringSubmatch(text); m != nil {
-				return strings.ToLower(m[1])
-			}
+		if number == "" {
+			number = host
 		}
 	}
-	if p := h.p; p.Service == "registry" || p.Service == "auth" {
-		for i := h.at; i >= 0 && i > h.at-10; i-- {
-			if m := image.FindStringSubmatch(l.lines[i].text); m != nil {
-				return strings.ToLower(m[1])
-			}
+	if number != "" && own(number) {
+		return number
+	}
+	for i := len(l.command) - 1; i >= 0; i-- {
+		if u, ok := lastURL(l.command[i]); ok {
+			return u.host
 		}
-		for _, c := range l.command {
-			if m := image.FindStringSubmatch(c); m != nil {
-				return strings.ToLower(m[1])
-			}
+		if host := imageHost(l.command[i]); host != "" && (h.p.Service == "registry" || h.p.Service == "auth") {
+			return host
+		}
+	}
+	return number
+}
+
+// hostIn returns the host that a line names as the one that was asked.
+func hostIn(text string) string {
+	for _, re := range named[:3] {
+		if m := re.FindStringSubmatch(text); m != nil {
+			return strings.ToLower(m[1])
+		}
+	}
+	if u, ok := lastURL(text); ok {
+		return u.host
+	}
+	for _, re := range named[3:] {
+		if m := re.FindStringSubmatch(text); m != nil {
+			return strings.ToLower(m[1])
 		}
 	}
 	return ""
+}
+
+func imageHost(text string) string {
+	if m := image.FindStringSubmatch(text); m != nil {
+		return strings.ToLower(m[1])
+	}
+	return ""
+}
+
+// isNumber reports whether host is empty or an address in numbers.
+func isNumber(host string) bool {
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return host == "" || err == nil
 }
 
 // around lists the line at and its neighbours, nearest first, those before it

@@ -20,8 +20,6 @@ var engineRows = []Pattern{
 		Sample: "The build produced no output for 10m0s and was ended."},
 	{Name: "apparmor", Service: "buildkit", Kind: fault.Platform, Weight: Vague, Match: re(`(?i)seccomp|apparmor|cgroup.*(?:not|fail)|user namespaces?|newuidmap`),
 		Sample: "newuidmap: write to uid_map failed: Operation not allowed"},
-	{Name: "emulated-step", Service: "buildkit", Kind: fault.Platform, Weight: Vague, Match: re(`process <\.buildkit_qemu|buildkit_qemu_emulator`),
-		Sample: `executor failed running [/dev/.buildkit_qemu_emulator /bin/sh -c make]: exit code: 1`, Hint: "the step ran under emulation of another processor: build on that processor, or cross-compile"},
 	{Name: "engine-old", Service: "buildkit", Kind: fault.Platform, Weight: Specific, Match: re(`unsupported context source|unsupported frontend capability|Unimplemented: |code = Unimplemented|requested experimental feature|requires BuildKit v?\d`),
 		Sample: "unsupported frontend capability moby.buildkit.frontend.contexts", Hint: "this builder is too old for what the build asks: use a newer one"},
 }

@@ -2,9 +2,12 @@ package diagnose
 
 import "github.com/outlast-build/outlast/fault"
 
-// nameRows are failures to resolve names, in the words of any program. They
-// come before the rows of the services that wanted to know the name.
-var nameRows = []Pattern{
+// firstRows come before all others: steps under emulation, where every other
+// word may be its doing, and failures to resolve names, in the words of any
+// program, whatever service wanted to know the name.
+var firstRows = []Pattern{
+	{Name: "emulated-step", Service: "buildkit", Kind: fault.Platform, Weight: Vague, Match: re(`process <\.buildkit_qemu|buildkit_qemu_emulator`),
+		Sample: `executor failed running [/dev/.buildkit_qemu_emulator /bin/sh -c make]: exit code: 1`, Hint: "the step ran under emulation of another processor: build on that processor, or cross-compile"},
 	{Name: "resolver", Kind: fault.DNS, Weight: Likely, Match: re(`(?i)no such host|server misbehaving|failure resolving '|could not resolve '|something wicked happened resolving|DNS lookup error|DNS: transient|\[6\] |NameResolutionError|\bENOTFOUND\b|temporary failure in name resolution|name or service not known|could(?:n't| not) resolve (?:host|proxy)|unable to resolve host|bad address '|name does not resolve|nodename nor servname|\bEAI_AGAIN\b|getaddrinfo|UnknownHostException|no address associated with hostname|lookup \S+ on \S+:53|keyserver receive failed: No name|Unknown host: |could not translate host name|lookup \S+: (?:i/o timeout|Temporary)|:53: (?:i/o timeout|read|server)|dns error|failed to lookup address|resolve host name`),
 		Sample: "dial tcp: lookup files.example.com on 10.0.0.2:53: no such host"},
 }

@@ -89,6 +89,8 @@ var packageRows = []Pattern{
 		Sample: "npm error code ELIFECYCLE"},
 
 	// pip, uv, poetry, conda
+	{Name: "docker-client", Service: "other", Kind: fault.Config, Weight: Specific, Match: re(`Connection aborted\.'?, (?:FileNotFoundError|PermissionError)|Error while fetching server API version`),
+		Sample: "requests.exceptions.ConnectionError: ('Connection aborted.', FileNotFoundError(2, 'No such file or directory'))", Hint: "the program looks for a Docker socket that is not there"},
 	{Name: "pip-outage", Service: "pip", Kind: fault.Outage, Weight: Specific, Match: re(`HTTP error 5\d\d while getting|HTTPError: 5\d\d Server Error|HTTP status server error \(5\d\d|^ERROR: HTTP error 5\d\d|ReadError|HTTP 5\d\d .*for url <`),
 		Sample: "ERROR: HTTP error 503 while getting https://pypi.example.org/packages/x.whl"},
 	{Name: "pip-timeout", Service: "pip", Kind: fault.Timeout, Weight: Specific, Match: re(`(?:Read|Connect)TimeoutError|\bReadTimeout\b|ConnectTimeout\b|Read timed out\.|(?:HTTPSConnectionPool|pip|urllib3).*timed out|Request failed after \d+ retries.*tim`),
@@ -99,6 +101,8 @@ var packageRows = []Pattern{
 		Sample: "urllib3.exceptions.ProtocolError: ('Connection broken: IncompleteRead(5 bytes read)')"},
 	{Name: "pip-rate", Service: "pip", Kind: fault.RateLimited, Weight: Specific, Match: re(`HTTP error 429|429 Client Error|HTTP status client error \(429`),
 		Sample: "ERROR: 429 Client Error: Too Many Requests for url: https://pypi.example.org/simple/x/"},
+	{Name: "pip-broken-download", Service: "pip", Kind: fault.Corrupt, Weight: Certain, Match: re(`^unknown package:$`),
+		Sample: "unknown package:", Hint: "a download does not have the hash that the index itself names"},
 	{Name: "pip-hashes", Service: "pip", Kind: fault.Dependency, Weight: Certain, Match: re(`DO NOT MATCH THE HASHES|Hash mismatch for|Hashes are required in --require-hashes`),
 		Sample: "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE."},
 	{Name: "pip-managed", Service: "pip", Kind: fault.Config, Weight: Certain, Match: re(`externally-managed-environment|Could not open requirements file|Invalid requirement:|pyproject\.toml changed significantly|No such command|no such option:`),
@@ -179,7 +183,7 @@ var packageRows = []Pattern{
 		Sample: "> Could not resolve all files for configuration ':runtimeClasspath'."},
 
 	// git
-	{Name: "git-ref", Service: "git", Kind: fault.Config, Weight: Specific, Match: re(`Not a valid object name|pathspec '.*' did not match|Remote branch \S+ not found|couldn't find remote ref|reference is not a tree|not our ref|dubious ownership|unsafe repository|No url found for submodule|does not appear to be a git repository|bad revision|repository does not contain ref|ambiguous argument`),
+	{Name: "git-ref", Service: "git", Kind: fault.Config, Weight: Specific, Match: re(`Not a valid object name|pathspec '.*' did not match|Remote branch \S+ not found|couldn't find remote ref|reference is not a tree|not our ref|dubious ownership|unsafe repository|No url found for submodule|does not appear to be a git repository|bad revision|repository does not contain ref|HTTP code = 30\d|ambiguous argument`),
 		Sample: "fatal: couldn't find remote ref refs/heads/mian"},
 	{Name: "git-auth", Service: "git", Kind: fault.Auth, Weight: Specific, Match: re(`Permission denied \(publickey|Host key verification failed|ERROR: Repository not found|remote: Repository not found|Repository '?\S+'? not found|(?:access|RPC).*returned error: 40[134]|remote: Invalid|Write access to repository not granted|fatal: Authentication`),
 		Sample: "git@git.example.com: Permission denied (publickey)."},

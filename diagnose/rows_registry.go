@@ -46,7 +46,7 @@ var registryRows = []Pattern{
 		Sample: `Head "https://registry.example.com/v2/a/manifests/1": received unexpected HTTP status: 502 Bad Gateway`},
 	{Name: "registry-404", Service: "registry", Kind: fault.NotFound, Weight: Specific, Match: re(`(?:unexpected status(?: code)?|/v2/).*\b404\b`),
 		Sample: "unexpected status from HEAD request to https://registry.example.com/v2/a/manifests/1: 404 Not Found"},
-	{Name: "registry-plain-http", Service: "registry", Kind: fault.Config, Weight: Certain, Match: re(`server gave HTTP response to HTTPS client|Client sent an HTTP request to an HTTPS server`),
+	{Name: "registry-plain-http", Service: "registry", Kind: fault.Config, Weight: Certain, Match: re(`server gave HTTP response to HTTPS client`),
 		Sample: `Get "https://registry.example.com/v2/": http: server gave HTTP response to HTTPS client`, Hint: "this registry speaks plain HTTP: list it as insecure"},
 	{Name: "push-body", Service: "registry", Kind: fault.Connection, Weight: Specific, Match: re(`cannot reuse body, request must be retried|read/write on closed pipe|failed to (?:copy|do request|push|pull|resolve source metadata).*(?:EOF$|reset by peer|broken pipe|closed network connection|connection refused|GOAWAY|unexpected EOF)`),
 		Sample: `failed to copy: failed to do request: Put "https://registry.example.com/v2/a/blobs/uploads/1": write: broken pipe`},

@@ -5,9 +5,6 @@ import (
 	"strings"
 )
 
-// containsString is strings.Contains, which compiles to vector instructions.
-func containsString(s, sub string) bool { return strings.Contains(s, sub) }
-
 var (
 	// Colours, cursor movements, titles and links of terminals.
 	ansi = regexp.MustCompile(`\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[()][0-9A-B]|[=>78MDEHc])`)
