@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -63,6 +64,9 @@ func TestArgumentsAreHandedOn(t *testing.T) {
 	if dir, _ := filepath.EvalSymlinks(f.Dir); c.Dir != dir {
 		t.Errorf("working folder: got %q, want %q", c.Dir, dir)
 	}
+	if c.Proof != "disabled" {
+		t.Errorf("our own metadata file makes another step: BUILDX_METADATA_PROVENANCE=%q", c.Proof)
+	}
 	if c.Stdin != "in" || c.Policy != "" {
 		t.Errorf("got stdin %q and policy %q, want in and none", c.Stdin, c.Policy)
 	}
@@ -78,7 +82,11 @@ func TestTheUsersMetadataFileStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, a := range f.built(t).Args {
+	c := f.built(t)
+	if c.Proof != "" {
+		t.Errorf("the user's metadata was cut down: BUILDX_METADATA_PROVENANCE=%q", c.Proof)
+	}
+	for _, a := range c.Args {
 		if strings.HasPrefix(a, "--metadata-file=") && a != "--metadata-file=m.json" {
 			t.Errorf("another metadata file was added: %s", a)
 		}
@@ -373,6 +381,26 @@ func TestInterrupt(t *testing.T) {
 				t.Errorf("got %d steps, want those until the end", len(r.Steps))
 			}
 		})
+	}
+}
+
+// A slow listener gets every event before Build returns.
+func TestEveryEventComesBeforeTheEnd(t *testing.T) {
+	f := newFake(t, "docker")
+	f.on("docker build", "", "one\ntwo\nthree\n", 0)
+	e := &buildx.Engine{Builder: buildx.Builder{CLI: f.cli()}}
+	var got []string
+	_, err := e.Build(t.Context(), engine.Request{Args: []string{"."}, Env: f.env}, func(ev engine.Event) {
+		for len(got) == 0 && running(f.built(t).PID) {
+			runtime.Gosched()
+		}
+		for range 1000 {
+			runtime.Gosched()
+		}
+		got = append(got, ev.Line)
+	})
+	if d := cmp.Diff([]string{"one", "two", "three"}, got); err != nil || d != "" {
+		t.Errorf("%v, want -, got +:\n%s", err, d)
 	}
 }
 

@@ -96,6 +96,7 @@ type job struct {
 // dir. It starts nothing.
 func (e *Engine) prepare(args Args, req engine.Request, dir string) (*job, error) {
 	j := &job{quiet: args.Quiet()}
+	env := environ(req.Env, e.Builder.Env...)
 	add := []string{"--progress=rawjson"}
 	if args.Bool("quiet") {
 		// buildx takes -q together with no other display. What -q prints in
@@ -105,6 +106,9 @@ func (e *Engine) prepare(args Args, req engine.Request, dir string) (*job, error
 	if j.metadata = args.Last("metadata-file"); j.metadata == "" {
 		j.metadata = filepath.Join(dir, "metadata.json")
 		add = append(add, "--metadata-file="+j.metadata)
+		// It would be a further question to the daemon, and a further step
+		// in the display, for a file that the user knows nothing of.
+		env = append(env, "BUILDX_METADATA_PROVENANCE=disabled")
 	} else {
 		j.metadata = within(req.Dir, j.metadata)
 	}
@@ -113,7 +117,6 @@ func (e *Engine) prepare(args Args, req engine.Request, dir string) (*job, error
 	}
 	add = append(add, contextFlags(req.Contexts, args.Contexts())...)
 
-	env := environ(req.Env, e.Builder.Env...)
 	user, err := readPolicy(within(req.Dir, getenv(env, policyEnv)))
 	if err != nil {
 		return nil, err

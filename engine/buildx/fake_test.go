@@ -74,6 +74,7 @@ type call struct {
 	Stdin   string
 	Dir     string
 	Config  string // BUILDX_CONFIG
+	Proof   string // BUILDX_METADATA_PROVENANCE
 	PID     int
 }
 
@@ -135,7 +136,7 @@ func TestMain(m *testing.M) {
 func play(dir string) int {
 	c := call{Program: filepath.Base(os.Args[0]), Args: os.Args[1:], PID: os.Getpid()}
 	c.Dir, _ = os.Getwd()
-	c.Config = os.Getenv("BUILDX_CONFIG")
+	c.Config, c.Proof = os.Getenv("BUILDX_CONFIG"), os.Getenv("BUILDX_METADATA_PROVENANCE")
 	command := ""
 	for _, a := range c.Args {
 		if a != "buildx" && a != "--context" && !strings.HasPrefix(a, "-") {

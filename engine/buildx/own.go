@@ -164,12 +164,12 @@ func start(ctx context.Context, dir string, env []string) (DaemonStatus, error) 
 	}
 	defer log.Close()
 	cmd := exec.Command(argv[0], argv[1:]...)
-	// A job's own TMPDIR would go away under it.
-	tmp := filepath.Join(dir, "tmp")
-	if err := os.MkdirAll(tmp, 0o700); err != nil {
+	// Those of a job or a session would go away under it.
+	tmp, run := filepath.Join(dir, "tmp"), filepath.Join(dir, "run")
+	if err := errors.Join(os.MkdirAll(tmp, 0o700), os.MkdirAll(run, 0o700)); err != nil {
 		return s, err
 	}
-	cmd.Dir, cmd.Env = "/", environ(env, "TMPDIR="+tmp)
+	cmd.Dir, cmd.Env = "/", environ(env, "TMPDIR="+tmp, "XDG_RUNTIME_DIR="+run)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

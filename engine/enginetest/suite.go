@@ -140,6 +140,9 @@ func testBuilt(t *testing.T, setup func(*testing.T, ...Script) Setup) {
 		t.Errorf("got %+v", st)
 	}
 	for _, st := range r.Steps {
+		if strings.Contains(st.Name, "metadata file") {
+			t.Errorf("step %q is nothing that the user asked for", st.Name)
+		}
 		for _, route := range s.Routes {
 			if strings.Contains(st.Name, route.Prefix+"/") {
 				t.Errorf("step %q shows where its image came from", st.Name)
