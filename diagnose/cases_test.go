@@ -35,6 +35,9 @@ var cases = []struct {
 	{"podman pulls through an outage", "registry", "rf", fault.Outage, `Error: creating build container: initializing source docker://quay.io/a/b:1: reading manifest 1 in quay.io/a/b: received unexpected HTTP status: 502 Bad Gateway`},
 	{"kaniko pushes into a time-out", "registry", "rf", fault.Timeout, "error pushing image: failed to push to destination registry.example.com/a:1: Put \"https://registry.example.com/v2/a/manifests/1\": context deadline exceeded"},
 
+	{"the base image's registry times out", "registry", "rf", fault.Timeout, `ERROR: failed to solve: node: failed to resolve source metadata for docker.io/library/node:latest: failed to do request: Head "https://registry-1.docker.io/v2/library/node/manifests/latest": dial tcp 203.0.113.5:443: i/o timeout`},
+	{"a layer that ends too early", "registry", "rf", fault.Connection, "ERROR: failed to solve: failed to compute cache key: short read: expected 2286004 bytes but got 0: unexpected EOF"},
+
 	// Names.
 	{"the resolver is gone", "dns", "rf", fault.DNS, `failed to do request: Head "https://registry-1.docker.io/v2/library/golang/manifests/1.26": dial tcp: lookup registry-1.docker.io on 127.0.0.11:53: server misbehaving`},
 	{"the resolver is silent", "dns", "rf", fault.DNS, "dial tcp: lookup ghcr.io on 10.96.0.10:53: read udp 10.0.0.1:4000->10.96.0.10:53: i/o timeout"},
@@ -49,6 +52,9 @@ var cases = []struct {
 	{"a lazy layer of a cache", "gha-cache", "rf", fault.CacheImport, "failed to compute cache key: blob sha256:aabb not found"},
 	{"a registry that takes no caches", "registry-cache", "f", fault.CacheExport, "#18 exporting cache\n#18 ERROR: error writing manifest blob: failed commit on ref \"sha256:aa\": unexpected status from PUT request to https://123.dkr.ecr.eu-west-1.amazonaws.com/v2/a/manifests/cache: 400 Bad Request"},
 	{"a cache without a manifest", "registry-cache", "rf", fault.CacheImport, "#9 importing cache manifest from registry.example.com/a:cache\n#9 ERROR: something new and strange"},
+
+	{"a cache's warning, and a step that fails without a word", "dockerfile", "u", fault.Build, "Warning: Failed to restore: Cache service responded with 503\nERROR: failed to solve: process \"/bin/sh -c ./configure\" did not complete successfully: exit code: 1"},
+	{"no entry in the cache is no failure", "dockerfile", "u", fault.Build, "Cache not found for input keys: a, b\nERROR: failed to solve: process \"/bin/sh -c ./configure\" did not complete successfully: exit code: 1"},
 
 	// apt, apk, rpm.
 	{"apt in an outage", "apt", "rf", fault.Outage, "#7 12.1 E: Failed to fetch http://archive.ubuntu.com/ubuntu/pool/main/g/git/git_2.deb  502  Bad Gateway [IP: 203.0.113.3 80]\n#7 12.1 E: Unable to fetch some archives, maybe run apt-get update or try with --fix-missing?"},
@@ -160,6 +166,14 @@ var cases = []struct {
 	{"a go test full of network words", "test", "u", fault.Test, "=== RUN   TestDial\n    dial_test.go:20: dial tcp 127.0.0.1:1: connect: connection refused\n    dial_test.go:21: 503 Service Unavailable: timeout\n--- FAIL: TestDial (0.00s)\nFAIL\nFAIL\texample.com/app\t0.02s"},
 	{"pytest", "test", "u", fault.Test, "E   requests.exceptions.ConnectionError: HTTPConnectionPool(host='localhost', port=80): Max retries exceeded\n=========================== short test summary info ============================\nFAILED tests/test_api.py::test_get - requests.exceptions.ConnectionError\n========================= 1 failed, 3 passed in 2.10s ========================="},
 	{"jest", "test", "u", fault.Test, "  ● api › answers\n    connect ECONNREFUSED 127.0.0.1:3000\nTests:       1 failed, 4 passed, 5 total"},
+
+	{"a mirror that wants a login", "auth", "f", fault.Auth, "rust:1: pulling from host mirror.example.com failed with status code [manifests 1]: 403 Forbidden"},
+	{"runc breaks", "buildkit", "rf", fault.Engine, "failed to solve: executor failed running [/bin/sh -c true]: runc did not terminate sucessfully"},
+	{"a record without its lease", "buildkit", "rf", fault.Engine, `failed to get record abc by blobchainid: failed to remove abc: lease "abc": not found`},
+	{"a page from a mirror", "registry", "rf", fault.HTML, "#3 [internal] load metadata for docker.io/library/ubuntu:24.04\n#3 ERROR: encountered unknown type text/html; children may not be fetched"},
+	{"apt says unsigned where it could not connect", "apt", "rf", fault.Connection, "Err:1 http://security.ubuntu.com/ubuntu noble-security InRelease\n  Connection failed [IP: 203.0.113.3 80]\nE: The repository 'http://security.ubuntu.com/ubuntu noble-security InRelease' is not signed."},
+	{"go modules by a resolver that is silent", "dns", "rf", fault.DNS, `go: github.com/a/b@v1.0.0: Get "https://goproxy.cn/github.com/a/b/@v/v1.0.0.mod": dial tcp: lookup goproxy.cn on 192.168.1.1:53: read udp 172.17.0.5:4000->192.168.1.1:53: i/o timeout`},
+	{"a python without TLS", "pip", "u", fault.Config, "Could not fetch URL https://pypi.org/simple/pip/: There was a problem confirming the ssl certificate: HTTPSConnectionPool(host='pypi.org', port=443): Max retries exceeded (Caused by SSLError(\"Can't connect to HTTPS URL because the SSL module is not available.\")) - skipping\nERROR: No matching distribution found for Cython"},
 
 	// Nothing that is known.
 	{"nothing at all", "other", "", fault.Unknown, ""},

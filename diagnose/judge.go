@@ -74,6 +74,9 @@ func (l *log) weigh(p *Pattern, at int) int {
 	if line.warn && p.Weight > Consequence {
 		w = max(min(w-15, int(Wrapper)*10+5), int(Consequence)*10+1)
 	}
+	if line.warn && l.ran && (p.Service == "gha-cache" || p.Service == "registry-cache") {
+		w = 1 // a cache that could not be used never made a command fail
+	}
 	if frame.MatchString(line.text) {
 		w -= 15
 	}

@@ -20,6 +20,7 @@ type log struct {
 	command []string // instructions and commands that failed or ran last: echoes, not output
 	failed  string   // number of the step that failed
 	title   string   // what that step does
+	ran     bool     // a command of the build failed
 }
 
 var (
@@ -109,6 +110,7 @@ func (l *log) add(number int, text string, names map[string]string) {
 	for _, q := range quoting {
 		if m := q.FindStringSubmatch(s); m != nil {
 			l.command = append(l.command, m[2])
+			l.ran = true
 			s = m[1] + "process <" + strings.Join(programs(m[2]), " ") + "> " + m[3]
 			break
 		}

@@ -45,6 +45,7 @@ var tongues = []sign{
 	{"cargo", regexp.MustCompile(`(?i)\bcargo\b|crates\.io|^\s*(?:Downloading|Downloaded|Updating) crates|spurious network error|rustup`)},
 	{"gem", regexp.MustCompile(`(?i)rubygems|bundler|bundle install|Gem::|\bgem install`)},
 	{"git", regexp.MustCompile(`(?i)Cloning into|^fatal: |^ssh: |git clone|unable to access|RPC failed|remote: `)},
+	{"buildkit", regexp.MustCompile(`moby\.buildkit\.|buildkitd`)},
 	{"registry-cache", regexp.MustCompile(`(?i)exporting cache|importing cache manifest|cache (?:im|ex)porter|type=registry`)},
 	{"registry", regexp.MustCompile(`(?i)docker pull|pulling image|pull token|\bload metadata|pushing (?:layers|manifest)|failed to (?:push|pull|copy|resolve source metadata)|httpReadSeeker|Error response from daemon|manifest|\bregistry\b|Unable to find image|docker\.io/|pull access|exporting to image|\bjib\b`)},
 }
