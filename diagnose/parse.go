@@ -30,6 +30,9 @@ var (
 	arrow      = regexp.MustCompile(`^\s*\d+ \|\s*>>>\s?(.*)$`)
 	rule       = regexp.MustCompile(`^-{6,}$`)
 
+	// Lines that sound bad and mean nothing.
+	noise = regexp.MustCompile(`^(?:dpkg-preconfigure|debconf|invoke-rc\.d|policy-rc\.d|update-alternatives|ldconfig|find|update-rc\.d): |^fatal: not a git repository|^[Cc]ache not found`)
+
 	// Lines that show a command or an instruction, not what it wrote.
 	headers = []*regexp.Regexp{
 		regexp.MustCompile(`^(?:=> )?(?:> )?(?:(?:ERROR|CACHED|CANCELED) )?\[(?:[\w./:+ \-]+ )?\d+/\d+\] (.*)$`), // [build 2/5] RUN x
@@ -81,7 +84,7 @@ func parse(lines []line) *log {
 
 func (l *log) add(number int, text string, names map[string]string) {
 	step, s := plain(text)
-	if s == "" || rule.MatchString(s) {
+	if s == "" || rule.MatchString(s) || noise.MatchString(s) {
 		return
 	}
 	if step != "" && stepFailed.MatchString(s) {
