@@ -36,7 +36,6 @@ var (
 
 	// A step of BuildKit's plain output: "#12 3.456 text", "#12 [2/3] RUN …".
 	stepPrefix = regexp.MustCompile(`^#(\d+)(?: \d+\.\d+)?(?: |$)`)
-	duration   = regexp.MustCompile(`\s{2,}\d+\.\d+s\s*$`) // at the right edge of a terminal
 )
 
 // plain takes the dress off a line: terminal codes, carriage returns, times,

@@ -12,7 +12,6 @@ type manager struct {
 	verbs map[string]bool // subcommands that ask the network; nil means all do
 	bare  bool            // so does the program without a subcommand
 	not   map[string]bool // with one of these among its words it stays at home
-	env   string          // NAME=value in the environment that has the same effect
 }
 
 // managers are known by the name of the program. A program that is not here is
