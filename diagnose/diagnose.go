@@ -14,6 +14,7 @@ package diagnose
 
 import (
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/outlast-build/outlast/fault"
@@ -66,8 +67,12 @@ func Diagnose(s Step) Diagnosis {
 	l := parse(k.lines())
 	l.command = append(l.command, s.Source...)
 	l.command = append(l.command, s.Name)
+	l.title = bracket.ReplaceAllString(s.Name, "")
 	return l.judge()
 }
+
+// bracket is what BuildKit puts before the name of a step.
+var bracket = regexp.MustCompile(`^\[[^\]]*\] `)
 
 // Read names the cause of the failure that the log r ends with. It reads r to
 // its end in one pass, in memory that does not grow with r; lines beyond 4

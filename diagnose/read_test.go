@@ -114,6 +114,22 @@ func TestDiagnoseAStep(t *testing.T) {
 	}
 }
 
+func TestDiagnoseAStepOfACache(t *testing.T) {
+	for name, want := range map[string]fault.Kind{
+		"exporting to GitHub Actions Cache":                fault.CacheExport,
+		"importing cache manifest from gha:123":            fault.CacheImport,
+		"importing cache manifest from registry.test/a:b":  fault.CacheImport,
+		"exporting cache to registry":                      fault.CacheExport,
+		"[internal] booting buildkit":                      fault.Engine,
+		"[build 2/2] RUN ./configure # of words not known": fault.Unknown,
+	} {
+		d := diagnose.Diagnose(diagnose.Step{Name: name, Error: "words that nobody knows"})
+		if d.Kind != want {
+			t.Errorf("%s: got %+v, want %s", name, d, want)
+		}
+	}
+}
+
 func TestEvidenceHidesSecrets(t *testing.T) {
 	d := read(t, `failed to copy: httpReadSeeker: failed open: failed to do request: Get "https://user:hunter2secret@blobs.example.com/v2/x/blobs/sha256:aa?X-Amz-Signature=deadbeef&sig=topsecret": EOF`)
 	for _, secret := range []string{"hunter2secret", "deadbeef", "topsecret"} {

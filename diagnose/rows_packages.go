@@ -21,6 +21,8 @@ var packageRows = []Pattern{
 		Sample: "E: Failed to fetch http://deb.example.org/pool/a.deb  Connection failed [IP: 203.0.113.7 80]"},
 	{Name: "apt-no-release", Service: "apt", Kind: fault.Dependency, Weight: Specific, Help: UserOrElse, Match: re(`does not have a Release file|no longer has a Release file`),
 		Sample: "E: The repository 'http://deb.example.org/debian buster Release' does not have a Release file.", Hint: "this release of the distribution has moved to an archive: use a newer base image"},
+	{Name: "apt-clock-soon", Service: "apt", Kind: fault.Platform, Weight: Specific, Help: AgainOnly, Match: re(`is not valid yet \(invalid for another (?:[1-5]?\d ?min ?)?\d+ ?s\)`),
+		Sample: "E: Release file for http://deb.example.org/InRelease is not valid yet (invalid for another 1min 37s).", Hint: "the clock of the builder is a little behind: the next try will be late enough"},
 	{Name: "apt-clock", Service: "apt", Kind: fault.Platform, Weight: Specific, Help: Nothing, Match: re(`is not valid yet \(invalid for another`),
 		Sample: "E: Release file for http://deb.example.org/InRelease is not valid yet (invalid for another 6h).", Hint: "the clock of the builder is behind"},
 	{Name: "apt-signature", Service: "apt", Kind: fault.Corrupt, Weight: Specific, Help: Elsewhere, Match: re(`EXPKEYSIG|NO_PUBKEY|BADSIG|The following signatures (?:were invalid|couldn't be verified)|At least one invalid signature|NODATA`),
