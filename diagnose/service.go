@@ -16,14 +16,14 @@ type sign struct {
 // paths tell a service by the URL that was asked, whatever its host.
 var paths = []sign{
 	{"gha-cache", regexp.MustCompile(`(?i)artifactcache|_apis/artifact|actions-cache|actions-results|results-receiver|actions\.githubusercontent|productionresults`)},
-	{"npm", regexp.MustCompile(`(?i)/-/[^/]*\.tgz|npmjs|yarnpkg|registry\.npm|node-gyp|/node-v\d|nodejs\.org|/all_commits/|/v\d[\d.]*/node-v`)},
+	{"npm", regexp.MustCompile(`(?i)/-/[^/]*\.tgz|npmjs|yarnpkg|node-gyp|/node-v\d|nodejs\.org|/all_commits/|/v\d[\d.]*/node-v`)},
 	{"auth", regexp.MustCompile(`(?i)//auth\.[\w.\-]+/`)},
 	{"registry", regexp.MustCompile(`(?i)/token\b`)},
 	{"registry", regexp.MustCompile(`(?i)/v2/|registry|/manifests/|/blobs/|docker\.io|gcr\.io|quay\.io|mcr\.microsoft|\.pkg\.dev|ecr\.|pkg-containers`)},
 	{"go-proxy", regexp.MustCompile(`(?i)/@v/|/@latest|goproxy|sumdb|/lookup/\S+@v`)},
 	{"pip", regexp.MustCompile(`(?i)/simple/|pythonhosted|pypi|\.whl\b|conda|/pkgs/main`)},
 	{"apk", regexp.MustCompile(`(?i)APKINDEX|alpinelinux|\.apk\b`)},
-	{"apt", regexp.MustCompile(`(?i)/dists/|/pool/|InRelease|archive\.ubuntu|deb\.debian|\.deb$|/debian/|/ubuntu/`)},
+	{"apt", regexp.MustCompile(`(?i)/dists/|/pool/|InRelease|archive\.ubuntu|\.deb$|/debian/|/ubuntu/`)},
 	{"maven", regexp.MustCompile(`(?i)maven|\.jar\b|\.pom\b|gradle|grails|/m2/`)},
 	{"cargo", regexp.MustCompile(`(?i)crates\.io|/crates/|rust-lang`)},
 	{"gem", regexp.MustCompile(`(?i)rubygems|\.gem\b|/specs\.`)},
