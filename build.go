@@ -39,10 +39,12 @@ type Options struct {
 	// that is given may also be a Reacher, a Healer and a Holder.
 	Engine engine.Engine
 
-	// Emit is told what happens in the engine, and Note, in a line, what was
-	// done about a failure. Nil: nobody is.
-	Emit func(engine.Event)
-	Note func(string)
+	// Chosen is told of the builder, before anything else; Emit, what happens
+	// in the engine; Note, in a line, what was done about a failure. Nil:
+	// nobody is.
+	Chosen func(name, driver string)
+	Emit   func(engine.Event)
+	Note   func(string)
 }
 
 // A Reacher is an engine that knows whether its builder reaches a gateway on
@@ -99,7 +101,7 @@ func (b *build) do(ctx context.Context) error {
 	}
 	if !b.Direct {
 		b.mirror, err = serve(ctx, GatewayOptions{Settings: b.Settings, Hosts: b.recipe.registries(),
-			OnTry: b.answered, OnServe: b.served, Warn: b.note})
+			OnTry: b.answered, OnServe: b.served, Once: true, Warn: b.note})
 		if err != nil {
 			return err
 		}
@@ -129,6 +131,9 @@ func (b *build) chooseEngine(ctx context.Context, args buildx.Args) error {
 		return err
 	}
 	b.engine = onBuilder{&buildx.Engine{Builder: chosen}, b.Env}
+	if b.Chosen != nil {
+		b.Chosen(chosen.Name, chosen.Driver)
+	}
 	b.run.Builder = fmt.Sprintf("%s (%s, %s)", chosen.Name, chosen.Driver, chosen.Origin)
 	return nil
 }

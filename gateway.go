@@ -40,6 +40,7 @@ type GatewayOptions struct {
 	Hosts    []string             // registries to serve that the settings do not name
 	OnTry    func(fetch.Try)      // told of each request to an upstream; nil: nobody is
 	OnServe  func(gateway.Served) // told of each answer; nil: nobody is
+	Once     bool                 // all is for one build, which has one budget of waiting
 	Warn     func(string)         // told what does not work and does no harm; nil: nobody is
 }
 
@@ -48,6 +49,9 @@ type GatewayOptions struct {
 func NewGateway(ctx context.Context, o GatewayOptions) (*Gateway, error) {
 	g := &Gateway{protocol: new(oci.Protocol)}
 	g.fetcher = &fetch.Fetcher{Limits: fetch.Limits{Dial: o.Settings.Fetch.Dial, Header: o.Settings.Fetch.Header, Idle: o.Settings.Fetch.Idle}, OnTry: o.OnTry}
+	if o.Once {
+		g.fetcher.Budget = &fetch.Budget{Wait: o.Settings.Fetch.Budget}
+	}
 	var err error
 	g.Registries, err = oci.NewRegistries(registriesOf(o.Settings), g.fetcher.Transport(), oci.DockerLogins)
 	if err != nil {
@@ -57,16 +61,24 @@ func NewGateway(ctx context.Context, o GatewayOptions) (*Gateway, error) {
 		return nil, &fault.Error{Op: "read references", Kind: fault.Dockerfile, Err: err}
 	}
 	g.Mirror = &gateway.Mirror{Ecosystem: g.protocol, Fetcher: g.fetcher, Upstreams: g.Registries.Upstreams, OnServe: o.OnServe}
-	g.store, err = cas.Open(o.Settings.Store.Path, int64(o.Settings.Store.Size))
-	switch {
-	case err == nil:
-		g.Mirror.Store = g.store
-	case o.Warn != nil:
+	if err := g.openStore(o.Settings.Store); err != nil && o.Warn != nil {
 		o.Warn(fmt.Sprintf("the local store is not used: %v", err))
 	}
 	g.Mirror.Start(ctx)
 	g.Handler = g.Mirror
 	return g, nil
+}
+
+func (g *Gateway) openStore(s config.Store) error {
+	if s.Path == "" {
+		return errors.New("neither HOME nor XDG_CACHE_HOME says where it could be")
+	}
+	store, err := cas.Open(s.Path, s.Size)
+	if err != nil {
+		return err
+	}
+	g.store, g.Mirror.Store = store, store
+	return nil
 }
 
 // Close ends what is still fetched and lets go of the store.

@@ -65,16 +65,9 @@ func (b *Body) Bytes() []byte { return b.data }
 // serve writes the head and, but for HEAD, the content. Ranges are answered
 // from the proved bytes. A *os.File goes as it is to net/http, so that the
 // kernel copies it.
-func (b *Body) serve(w http.ResponseWriter, r *http.Request) {
+func (b *Body) serve(w http.ResponseWriter, r *http.Request, m *Mirror) {
 	h := w.Header()
-	if b.asset.Type != "" {
-		h.Set("Content-Type", b.asset.Type)
-	} else {
-		h.Set("Content-Type", "application/octet-stream")
-	}
-	if b.asset.Digest != "" {
-		h.Set("ETag", `"`+b.asset.Digest.String()+`"`)
-	}
+	m.head(h, b.asset)
 	if !b.stale.IsZero() {
 		h.Set("X-Outlast-Stale", b.stale.UTC().Format(http.TimeFormat))
 		h.Set("Warning", `110 outlast "response is stale"`)
@@ -93,4 +86,26 @@ func (b *Body) serve(w http.ResponseWriter, r *http.Request) {
 		h.Set("Accept-Ranges", "bytes")
 		w.WriteHeader(http.StatusOK)
 	}
+}
+
+// head writes what the head of an answer says of a.
+func (m *Mirror) head(h http.Header, a Asset) {
+	h.Set("Content-Type", "application/octet-stream")
+	if a.Type != "" {
+		h.Set("Content-Type", a.Type)
+	}
+	if a.Digest != "" {
+		h.Set("ETag", `"`+a.Digest.String()+`"`)
+	}
+	if own, ok := m.Ecosystem.(Header); ok {
+		own.Header(h, a)
+	}
+}
+
+// rest returns all of the content as what the kernel can copy from.
+func (b *Body) rest() io.Reader {
+	if b.file != nil && !b.shared {
+		return b.file
+	}
+	return b.Open()
 }

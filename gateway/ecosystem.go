@@ -51,6 +51,12 @@ type Learner interface {
 	Learn(a Asset, body []byte)
 }
 
+// A Header is an ecosystem whose clients read more in the head of an answer
+// than HTTP has.
+type Header interface {
+	Header(h http.Header, a Asset)
+}
+
 // A Typer is an ecosystem that tells an asset's media type from its proved
 // bytes where the upstream's own word is not to be trusted.
 type Typer interface {
@@ -74,6 +80,7 @@ type Asset struct {
 // An Upstream is one place that may have an origin's content.
 type Upstream struct {
 	Endpoint  string            // host, or host:port: its key on the board and its name in messages
+	Base      string            // its whole address, which says who spoke for a tag
 	Origin    bool              // its no is definite
 	Moving    bool              // it may say what a tag stands for
 	Transport http.RoundTripper // carries the credentials of its host, and of no other; nil for none

@@ -81,13 +81,7 @@ func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.fail(w, r, err)
 		return
 	}
-	b, err := m.Find(r.Context(), a, r.Method == http.MethodHead)
-	if err != nil {
-		m.fail(w, r, err)
-		return
-	}
-	defer b.Close()
-	b.serve(w, r)
+	m.answerTo(w, r, a)
 }
 
 // Find returns the content of a, from the store or from upstreams. With head

@@ -19,7 +19,8 @@ import (
 type answer struct {
 	pinned Asset // with its digest
 	stale  time.Time
-	body   *Body // in memory
+	body   *Body  // in memory
+	spoke  string // the endpoint that said so
 }
 
 // moving returns content that moves: a fresh answer, else what the upstreams
@@ -41,7 +42,7 @@ func (m *Mirror) answer(ctx context.Context, a Asset) (answer, error) {
 			return got, nil
 		}
 	}
-	got, err := m.resolve(ctx, a)
+	got, err := m.resolve(ctx, a, lastErr == nil)
 	if err == nil {
 		m.note(a, got)
 		return got, nil
@@ -68,12 +69,36 @@ func definite(err error) bool {
 	return kind == fault.NotFound || kind == fault.Auth
 }
 
-// last returns the last good answer about a.
+// spokenBy is the note beside an answer that says who gave it.
+const spokenBy = "from"
+
+// last returns the last good answer about a. It counts only where the settings
+// of now let who gave it speak for tags: settings differ from project to
+// project, and the store is one.
 func (m *Mirror) last(a Asset) (cas.Name, error) {
 	if m.Store == nil {
 		return cas.Name{}, fs.ErrNotExist
 	}
-	return m.Store.Name(a.Key)
+	last, err := m.Store.Name(a.Key)
+	if err != nil {
+		return cas.Name{}, err
+	}
+	for _, u := range m.Upstreams(a.Origin) {
+		if u.Moving && u.Base == last.Note[spokenBy] {
+			return last, nil
+		}
+	}
+	return cas.Name{}, fs.ErrNotExist
+}
+
+// base returns the address of the upstream that answered.
+func (m *Mirror) base(a Asset, endpoint string) string {
+	for _, u := range m.Upstreams(a.Origin) {
+		if u.Moving && u.Endpoint == endpoint {
+			return u.Base
+		}
+	}
+	return ""
 }
 
 // note keeps an answer as the last good one. It counts as good with its bytes
@@ -83,7 +108,10 @@ func (m *Mirror) note(a Asset, got answer) {
 		return
 	}
 	// A store that cannot be written is skipped.
-	_ = m.Store.SetName(a.Key, cas.Name{Digest: got.pinned.Digest, MediaType: got.body.asset.Type, Size: got.body.size, At: time.Now()})
+	_ = m.Store.SetName(a.Key, cas.Name{
+		Digest: got.pinned.Digest, MediaType: got.body.asset.Type, Size: got.body.size, At: time.Now(),
+		Note: map[string]string{spokenBy: m.base(a, got.spoke)},
+	})
 }
 
 // recall returns a stored answer with its bytes.
@@ -111,29 +139,34 @@ func (m *Mirror) pinned(a Asset, d digest.Digest) Asset {
 	return a
 }
 
-// resolve asks the upstreams that may speak for a.
-func (m *Mirror) resolve(ctx context.Context, a Asset) (answer, error) {
+// resolve asks the upstreams that may speak for a. With fallback set there is
+// an old answer to fall back on, and nobody waits for services to come back.
+func (m *Mirror) resolve(ctx context.Context, a Asset, fallback bool) (answer, error) {
+	ask := m.ask(a, true)
+	if fallback {
+		ask.Budget = &fetch.Budget{Wait: -1}
+	}
 	p, ok := m.Ecosystem.(Pinner)
 	if !ok {
-		return m.read(ctx, a, nil)
+		return m.read(ctx, a, ask, nil)
 	}
-	head, err := m.Fetcher.Head(ctx, m.ask(a, true))
+	head, err := m.Fetcher.Head(ctx, ask)
 	if err != nil {
 		if definite(err) || !spoke(err) {
 			return answer{}, err
 		}
-		return m.read(ctx, a, p)
+		return m.read(ctx, a, ask, p)
 	}
 	d := p.Pin(head.Header)
 	if d == "" {
-		return m.read(ctx, a, p)
+		return m.read(ctx, a, ask, p)
 	}
 	pinned := p.Pinned(a, d)
 	b, err := m.fixed(ctx, pinned, false)
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{pinned: pinned, body: b}, nil
+	return answer{pinned: pinned, body: b, spoke: head.Endpoint}, nil
 }
 
 // spoke reports whether any upstream answered in HTTP at all: then a GET may
@@ -153,8 +186,7 @@ func spoke(err error) bool {
 
 // read gets a's bytes whole. They must match the digest that the upstream
 // names, where it names one.
-func (m *Mirror) read(ctx context.Context, a Asset, p Pinner) (answer, error) {
-	ask := m.ask(a, true)
+func (m *Mirror) read(ctx context.Context, a Asset, ask fetch.Ask, p Pinner) (answer, error) {
 	if p != nil {
 		ask.Check = func(got fetch.Answer) error { return matches(p, got.Header, got.Body) }
 	}
@@ -166,7 +198,7 @@ func (m *Mirror) read(ctx context.Context, a Asset, p Pinner) (answer, error) {
 	if p == nil {
 		pinned.Type = got.Header.Get("Content-Type")
 	}
-	return answer{pinned: pinned, body: m.inMemory(pinned, got.Endpoint, got.Body)}, nil
+	return answer{pinned: pinned, body: m.inMemory(pinned, got.Endpoint, got.Body), spoke: got.Endpoint}, nil
 }
 
 // matches judges a body that came without a digest to ask for.

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -50,6 +51,7 @@ func Run(t *testing.T, s Subject) {
 	}{
 		{"a first upstream that fails is gone round", failover},
 		{"with everything down and the store warm, content is served", warm},
+		{"an old answer of who may not speak any more does not count", strangers},
 		{"with everything down and nothing stored, the answer is 502 in time", cold},
 		{"one mirror's no does not win over the origin's silence", mirrorsNo},
 		{"the origin's no is passed on", originsNo},
@@ -57,6 +59,7 @@ func Run(t *testing.T, s Subject) {
 		{"equal requests share one fetch", shared},
 		{"a fetch outlives the caller that began it", outlives},
 		{"a store that fails, fails no request", brokenStore},
+		{"a head does not wait for a body that takes long", lateBody},
 		{"ranges are served", ranges},
 		{"only reading is allowed", readOnly},
 		{"a registry that nobody named is not forwarded to", unnamed},
@@ -105,7 +108,7 @@ func (r *rig) bubble(t *testing.T, dir string, f func(t *testing.T)) {
 	})
 }
 
-func (r *rig) do(ctx context.Context, method, path string, header http.Header) *httptest.ResponseRecorder {
+func (r *rig) do(ctx context.Context, method, path string, header http.Header) (w *httptest.ResponseRecorder) {
 	req := httptest.NewRequestWithContext(ctx, method, path, nil)
 	for k, v := range r.Header {
 		req.Header[k] = v
@@ -113,7 +116,15 @@ func (r *rig) do(ctx context.Context, method, path string, header http.Header) *
 	for k, v := range header {
 		req.Header[k] = v
 	}
-	w := httptest.NewRecorder()
+	w = httptest.NewRecorder()
+	defer func() {
+		// A connection that ends before the first byte is an error too.
+		if p := recover(); p == http.ErrAbortHandler && w.Body.Len() == 0 {
+			w.Code = http.StatusBadGateway
+		} else if p != nil {
+			panic(p)
+		}
+	}()
 	r.gateway.ServeHTTP(w, req)
 	return w
 }
@@ -179,14 +190,40 @@ func warm(t *testing.T, r *rig, path string) {
 		t.Run(f.String(), func(t *testing.T) {
 			r.bubble(t, dir, func(t *testing.T) {
 				r.down(f)
+				began := time.Now()
 				w := r.get(path)
 				r.check(t, w, want)
+				if took := time.Since(began); took > 10*time.Second {
+					t.Errorf("took %v: nobody waits where there is an old answer", took)
+				}
 				if stale := w.Header().Get("X-Outlast-Stale"); (stale != "") != (path == r.Moving) {
 					t.Errorf("got X-Outlast-Stale %q: moving content that nobody confirms is marked, fixed content never", stale)
 				}
 			})
 		})
 	}
+}
+
+func strangers(t *testing.T, r *rig, path string) {
+	if path != r.Moving {
+		t.Skip("content that a digest proves needs nobody's word")
+	}
+	dir := t.TempDir()
+	r.bubble(t, dir, func(t *testing.T) { r.want(t, path) })
+	r.bubble(t, dir, func(t *testing.T) {
+		r.down(faultnet.Refuse())
+		known := r.gateway.Upstreams
+		r.gateway.Upstreams = func(origin string) []gateway.Upstream {
+			others := slices.Clone(known(origin))
+			for i := range others {
+				others[i].Base = "https://elsewhere.example.com/v2/"
+			}
+			return others
+		}
+		if w := r.get(path); w.Code != http.StatusBadGateway {
+			t.Errorf("got %d %s, want 502", w.Code, w.Body)
+		}
+	})
 }
 
 func cold(t *testing.T, r *rig, path string) {
@@ -308,6 +345,39 @@ func brokenStore(t *testing.T, r *rig, path string) {
 		r.gateway.Store = nil
 		r.check(t, r.get(path), want)
 	})
+}
+
+func lateBody(t *testing.T, r *rig, path string) {
+	if path != r.Fixed {
+		t.Skip("small content")
+	}
+	r.bubble(t, t.TempDir(), func(t *testing.T) {
+		drip := faultnet.Always(faultnet.Drip(1 << 10)) // 64 kB take a minute
+		r.mirror.Play(drip)
+		r.origin.Play(drip)
+		began := time.Now()
+		var headAt time.Duration
+		w := &watched{httptest.NewRecorder(), func() { headAt = time.Since(began) }}
+		r.gateway.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		bodyAt := time.Since(began)
+		if headAt == 0 || headAt > 20*time.Second || bodyAt < 25*time.Second {
+			t.Errorf("got the head after %v, the body after %v, want the head within 20s", headAt, bodyAt)
+		}
+		r.mirror.Play(nil)
+		r.origin.Play(nil)
+		r.check(t, w.ResponseRecorder, r.want(t, path))
+	})
+}
+
+// watched tells when the head goes out.
+type watched struct {
+	*httptest.ResponseRecorder
+	head func()
+}
+
+func (w *watched) WriteHeader(code int) {
+	w.head()
+	w.ResponseRecorder.WriteHeader(code)
 }
 
 func ranges(t *testing.T, r *rig, path string) {

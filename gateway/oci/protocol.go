@@ -36,6 +36,7 @@ var (
 	_ gateway.Pinner      = (*Protocol)(nil)
 	_ gateway.Learner     = (*Protocol)(nil)
 	_ gateway.Typer       = (*Protocol)(nil)
+	_ gateway.Header      = (*Protocol)(nil)
 )
 
 // Respond answers the ping, and says of every answer which protocol it is.
@@ -47,6 +48,13 @@ func (*Protocol) Respond(w http.ResponseWriter, r *http.Request) bool {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write([]byte("{}"))
 	return true
+}
+
+// Header names the digest of an answer, as registries do.
+func (*Protocol) Header(h http.Header, a gateway.Asset) {
+	if a.Digest != "" {
+		h.Set("Docker-Content-Digest", a.Digest.String())
+	}
 }
 
 // Asset reads what r asks for.

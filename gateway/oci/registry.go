@@ -149,6 +149,7 @@ func (rs *Registries) upstream(m Mirror, tokens []string) (gateway.Upstream, err
 	base := at.Scheme + "://" + at.Host + "/v2/" + prefix
 	return gateway.Upstream{
 		Endpoint: at.Host,
+		Base:     base,
 		Moving:   m.Tags,
 		Transport: &upstreamAuth{
 			host: at.Host, scheme: at.Scheme, base: rs.base, keys: keys, realms: tokens,

@@ -10,7 +10,7 @@ import (
 )
 
 // isolated marks, in the environment, a process that Isolate has started anew.
-const isolated = "OUTLAST_TESTENV_ISOLATED"
+const isolated = "TESTENV_ISOLATED"
 
 // Isolate gives this process a network of its own, with nothing but loopback
 // in it, and a mount namespace of its own. It must be called first in TestMain
