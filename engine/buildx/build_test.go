@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -391,10 +392,11 @@ func TestEveryEventComesBeforeTheEnd(t *testing.T) {
 	e := &buildx.Engine{Builder: buildx.Builder{CLI: f.cli()}}
 	var got []string
 	_, err := e.Build(t.Context(), engine.Request{Args: []string{"."}, Env: f.env}, func(ev engine.Event) {
-		for len(got) == 0 && running(f.built(t).PID) {
-			runtime.Gosched()
+		proc := fmt.Sprint("/proc/", f.built(t).PID)
+		for _, err := os.Stat(proc); err == nil; _, err = os.Stat(proc) {
+			runtime.Gosched() // until the child was waited for
 		}
-		for range 1000 {
+		for range 100_000 {
 			runtime.Gosched()
 		}
 		got = append(got, ev.Line)
