@@ -11,6 +11,7 @@ import (
 
 	"github.com/outlast-build/outlast/fault"
 	"github.com/outlast-build/outlast/faultnet"
+	"github.com/outlast-build/outlast/health"
 )
 
 // liars are who was blamed, each once.
@@ -83,15 +84,40 @@ func TestWhoSpoiledIt(t *testing.T) {
 	}
 }
 
+// After a spoiled copy those are asked first who had no part in it.
+func TestTheUnsuspectedAreAskedFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		want := content(90_000)
+		w := newWorld(t)
+		w.fetch.Board = new(health.Board)
+		a := w.add(blob(want), first(faultnet.CutAfter(30_000)))
+		b := w.add(blob(spoil(want, 89_000)))
+		c := w.add(blob(want))
+		for range 50 {
+			w.fetch.Board.Record(health.Observation{Endpoint: "a.example", At: time.Now()})
+		}
+		if _, _, err := w.spool(want); err != nil {
+			t.Fatal(err)
+		}
+		if len(a.Log()) != 1 || len(b.Log()) != 1 || len(c.Log()) != 1 {
+			t.Errorf("got %v, %v and %v, want the third to bring it all", a.Log(), b.Log(), c.Log())
+		}
+	})
+}
+
 // A liar among those who bring parts at once.
 func TestALiarAmongParallelParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const mib = 1 << 20
 		want := content(16 * mib)
 		w := newWorld(t)
+		w.fetch.Board = new(health.Board)
 		w.add(paced{want, 4 * mib})
 		w.add(paced{spoil(want, 3*mib, 6*mib, 10*mib, 15*mib), 4 * mib})
 		w.add(paced{want, 4 * mib})
+		for range 50 {
+			w.fetch.Board.Record(health.Observation{Endpoint: "b.example", At: time.Now()})
+		}
 		_, _, err := w.spool(want)
 		if err != nil {
 			t.Fatal(err)

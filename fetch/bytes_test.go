@@ -30,7 +30,7 @@ func TestBytesComeFromTheNextSourceWhere(t *testing.T) {
 		{"the first drops SYN", faultnet.DropSYN(), nil, fault.Canceled, 250 * time.Millisecond},
 		{"the first hangs", faultnet.Hang(), nil, fault.Canceled, 250 * time.Millisecond},
 		{"the first hangs in the body", faultnet.HangAfter(7), nil, fault.Canceled, time.Second},
-		{"the first drips", faultnet.Drip(2), nil, fault.Canceled, 2 * time.Second},
+		{"the first drips", faultnet.Drip(20), nil, fault.Canceled, 2 * time.Second},
 		{"the first resets", faultnet.Reset(), nil, fault.Connection, 0},
 		{"the first resets in the body", faultnet.ResetAfter(7), nil, fault.Connection, 0},
 		{"the first closes before any answer", faultnet.NoAnswer(), nil, fault.Connection, 0},

@@ -123,9 +123,10 @@ func (j *job) settle(c *candidate, t Try, now time.Time, after time.Duration) {
 		j.definite = true
 	}
 	if t.Bytes >= worthwhile {
-		// It breaks off, but gets on: it is asked again for the rest, at once
-		// unless it fell silent.
+		// It breaks off, but gets on: where there is nobody else it is asked
+		// again for the rest, at once unless it fell silent.
 		c.failures = 0
+		c.breaks++
 		if t.Kind != fault.Timeout {
 			return
 		}

@@ -20,6 +20,7 @@ type candidate struct {
 	noRange   bool      // it answers with the whole where a part is asked for
 	otherSize bool      // its content has another size than others claim
 	failures  int       // of this Ask, in a row without progress
+	breaks    int       // of this Ask, with progress
 	slow      int       // how often others had to make up for it in this Ask
 	active    int       // requests under way
 	notBefore time.Time // not to be asked before
@@ -78,7 +79,7 @@ func (n need) better(a, b *candidate) int {
 	}
 	return cmp.Or(
 		cmp.Compare(flag(a.open), flag(b.open)),
-		cmp.Compare(a.failures+a.slow, b.failures+b.slow),
+		cmp.Compare(a.failures+a.breaks+a.slow, b.failures+b.breaks+b.slow),
 		spread,
 		cmp.Compare(a.rank, b.rank),
 	)

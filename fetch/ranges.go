@@ -1,6 +1,8 @@
 package fetch
 
 import (
+	"cmp"
+	"context"
 	"slices"
 	"time"
 )
@@ -22,11 +24,11 @@ const (
 )
 
 // A ground is the content as a territory: what is written, what somebody is
-// busy with, and what is free. It is a plain value; the spool guards it.
+// busy with, and the rest, which is free. It is a plain value; the transfer
+// guards it.
 type ground struct {
 	size   int64 // or unknown
 	proved bool  // size is what the caller knows, not what a source claims
-	free   []span
 	held   []*claim
 	done   segments
 }
@@ -39,17 +41,19 @@ type claim struct {
 	resumed bool       // what another left unfinished
 	not     *candidate // whose slowness it is to make up for; nil where a second connection will do
 
+	wrote int64   // everything of it before this is written
 	fl    *flight // the request; nil until it has a good head
-	reach int64   // where the body of that request ends, at or beyond end
+	reach int64   // how far the body of that request goes on
 
 	rate    float64 // bytes a second; 0 until known
 	seen    time.Time
 	seenOff int64
-	stop    func() // ends the request because it is slow
+	writing bool                    // the sink is busy with what has come
+	stop    context.CancelCauseFunc // ends the request
 }
 
 func newGround(size int64) *ground {
-	return &ground{size: size, proved: size != unknown, free: []span{{0, size}}}
+	return &ground{size: size, proved: size != unknown}
 }
 
 // complete reports whether everything is written.
@@ -57,13 +61,40 @@ func (g *ground) complete() bool {
 	return g.size != unknown && len(g.held) == 0 && g.done.front() == g.size
 }
 
+// free lists what is neither written nor held.
+func (g *ground) free() []span {
+	var taken []span
+	for _, s := range g.done {
+		taken = append(taken, s.span)
+	}
+	for _, c := range g.held {
+		taken = append(taken, span{c.wrote, c.end})
+	}
+	slices.SortFunc(taken, func(a, b span) int { return cmp.Compare(a.off, b.off) })
+	var free []span
+	var at int64
+	for _, s := range append(taken, span{g.size, g.size}) {
+		if s.off > at {
+			free = append(free, span{at, s.off})
+		}
+		at = max(at, s.end)
+	}
+	return free
+}
+
 // take claims the first part that is free, or returns nil.
 func (g *ground) take() *claim {
-	if len(g.free) == 0 {
+	free := g.free()
+	if len(free) == 0 {
 		return nil
 	}
-	c := &claim{span: g.free[0], resumed: g.free[0].off > 0}
-	g.free = g.free[1:]
+	c := g.hold(free[0])
+	c.resumed = c.off > 0
+	return c
+}
+
+func (g *ground) hold(s span) *claim {
+	c := &claim{span: s, wrote: s.off}
 	g.held = append(g.held, c)
 	return c
 }
@@ -71,28 +102,32 @@ func (g *ground) take() *claim {
 // release gives back what is left of c.
 func (g *ground) release(c *claim) {
 	g.held = slices.DeleteFunc(g.held, func(o *claim) bool { return o == c })
-	if c.len() <= 0 {
-		return
-	}
-	i, _ := slices.BinarySearchFunc(g.free, c.off, func(s span, off int64) int { return int(min(1, max(-1, s.off-off))) })
-	g.free = slices.Insert(g.free, i, c.span)
 }
 
 // absorb gives what is free back to the requests that would bring it anyway if
 // they were not cut short.
 func (g *ground) absorb() {
-	for i := 0; i < len(g.free); i++ {
-		s := g.free[i]
+	for _, s := range slices.Backward(g.free()) {
 		for _, c := range g.held {
-			if c.fl == nil || c.end != s.off || c.reach < s.end {
-				continue
+			if c.fl != nil && c.end == s.off && c.reach >= s.end {
+				c.end = s.end
+				break
 			}
-			c.end = s.end
-			g.free = slices.Delete(g.free, i, i+1)
-			i = -1
-			break
 		}
 	}
+}
+
+// overtake gives c, which is done, the part that follows, where the request for
+// that has brought nothing yet and the one for c would go on with it. It
+// returns the claim that is empty then, or nil.
+func (g *ground) overtake(c *claim) *claim {
+	for _, next := range g.held {
+		if next.extra && next.fl == nil && next.stop != nil && next.len() > 0 && next.off == c.end && c.reach >= next.end {
+			c.end, next.end = next.end, next.off
+			return next
+		}
+	}
+	return nil
 }
 
 // learn sets the size of the content where it was not known.
@@ -105,10 +140,6 @@ func (g *ground) learn(size int64) {
 // shrink sets the size of the content to what turned out to be all of it.
 func (g *ground) shrink(size int64) {
 	g.size = size
-	for i := range g.free {
-		g.free[i].end = min(g.free[i].end, size)
-	}
-	g.free = slices.DeleteFunc(g.free, func(s span) bool { return s.len() <= 0 })
 	for _, c := range g.held {
 		c.end = min(c.end, size)
 		c.reach = min(c.reach, size)
@@ -170,12 +201,12 @@ func (g *ground) share(now time.Time) *claim {
 		rate = best
 	}
 	at := from.off + int64(float64(from.len())*rate/(rate+best))
-	part := &claim{span: span{at, from.end}, extra: true}
+	part := g.hold(span{at, from.end})
+	part.extra = true
 	if g.size < large {
 		part.not = from.fl.c
 	}
 	from.end = at
-	g.held = append(g.held, part)
 	return part
 }
 

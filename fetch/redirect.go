@@ -12,7 +12,8 @@ import (
 // maxRedirects is what net/http and browsers bound them by, more or less.
 const maxRedirects = 10
 
-// plain are the headers that go along to another host.
+// plain are the headers that go along to another host. Referer is not one of
+// them: the address of the page before may carry a signature.
 var plain = []string{"Accept", "Accept-Encoding", "Range", "User-Agent", "If-None-Match", "If-Modified-Since"}
 
 // client returns an HTTP client for requests to src. The transport of src sees
@@ -37,14 +38,10 @@ type fenced struct {
 	own, base http.RoundTripper
 }
 
-// RoundTrip sends a copy of r, so that what own adds to it stays at home.
+// RoundTrip is http.RoundTripper's.
 func (f fenced) RoundTrip(r *http.Request) (*http.Response, error) {
 	if place(r.URL) == f.home {
-		resp, err := f.own.RoundTrip(r.Clone(r.Context()))
-		if resp != nil {
-			resp.Request = r
-		}
-		return resp, err
+		return f.own.RoundTrip(r)
 	}
 	return f.base.RoundTrip(r)
 }
@@ -76,8 +73,6 @@ func checkRedirect(r *http.Request, via []*http.Request) error {
 		// Else any upstream could have this machine's own services asked.
 		return errors.New("redirect from outside to this machine, at " + r.URL.Host)
 	}
-	// The address of the page before may carry a signature.
-	r.Header.Del("Referer")
 	if place(r.URL) == place(via[0].URL) {
 		return nil
 	}

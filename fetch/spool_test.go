@@ -17,6 +17,7 @@ import (
 	"github.com/outlast-build/outlast/fault"
 	"github.com/outlast-build/outlast/faultnet"
 	"github.com/outlast-build/outlast/fetch"
+	"github.com/outlast-build/outlast/health"
 )
 
 // sent is what all of them sent.
@@ -82,6 +83,25 @@ func TestSpoolThroughManyDeaths(t *testing.T) {
 			})
 		})
 	}
+}
+
+// However well a source did before, what it breaks off goes on at the next.
+func TestSpoolAfterAnOldFriendBrokeOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		want := content(500_000)
+		w := newWorld(t)
+		a, b := w.add(blob(want)), w.add(blob(want))
+		for range 30 {
+			w.spool(want)
+		}
+		a.Play(faultnet.Always(faultnet.CutAfter(100_000)))
+		if _, _, err := w.spool(want); err != nil {
+			t.Fatal(err)
+		}
+		if len(a.Log()) != 1 || sent(b) != 400_000 {
+			t.Errorf("got %v and %v, want the second to go on", a.Log(), b.Log())
+		}
+	})
 }
 
 // A single source that breaks every transfer still gets there.
@@ -221,6 +241,7 @@ func TestSpoolChecksContentRange(t *testing.T) {
 	want := content(200_000)
 	for _, row := range []struct{ name, rng string }{
 		{"another offset", "bytes 40000-199999/200000"},
+		{"another part of that length", "bytes 40000-189999/200000"},
 		{"another unit", "octets 50000-199999/200000"},
 		{"another length", "bytes 50000-100000/200000"},
 		{"no range", ""},
@@ -312,9 +333,10 @@ func TestSpoolBounds(t *testing.T) {
 	for _, row := range []struct {
 		name string
 		h    http.Handler
+		most int
 	}{
-		{"the length is told", blob(want)},
-		{"the length is not told", chunked(want)},
+		{"the length is told", blob(want), 0},
+		{"the length is not told", chunked(want), 50_000},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -322,8 +344,8 @@ func TestSpoolBounds(t *testing.T) {
 				w.fetch.Largest = 50_000
 				w.add(row.h)
 				_, m, err := w.spool(want)
-				if fault.Of(err) != fault.TooLarge || len(m.data) > 50_000 {
-					t.Errorf("got %d bytes, %v; want at most 50000 and kind %s", len(m.data), err, fault.TooLarge)
+				if fault.Of(err) != fault.TooLarge || len(m.data) > row.most {
+					t.Errorf("got %d bytes, %v; want at most %d and kind %s", len(m.data), err, row.most, fault.TooLarge)
 				}
 			})
 		})
@@ -426,6 +448,7 @@ func TestSpoolInPartsAtOnce(t *testing.T) {
 		{"the second breaks off", []int{3 * mib, 3 * mib}, map[int]faultnet.Script{1: {row(faultnet.CutAfter(mib))}}, 2 * time.Second, 2},
 		{"the second falls silent", []int{3 * mib, 3 * mib}, map[int]faultnet.Script{1: {row(faultnet.HangAfter(mib))}}, 3 * time.Second, 2},
 		{"one source takes one connection at a time", []int{3 * mib}, map[int]faultnet.Script{0: {{On: faultnet.From(2), Fault: faultnet.TooMany(time.Minute)}}}, 4500 * time.Millisecond, 1},
+		{"one source takes one connection at a time, and lets others hang", []int{3 * mib}, map[int]faultnet.Script{0: {{On: faultnet.From(2), Fault: faultnet.Hang()}}}, 4500 * time.Millisecond, 1},
 		{"one source without ranges", []int{3 * mib}, map[int]faultnet.Script{0: {row(faultnet.NoRange())}}, 4500 * time.Millisecond, 1},
 		{"one source that lies about ranges", []int{3 * mib}, map[int]faultnet.Script{0: {{On: faultnet.From(2), Fault: faultnet.NoRange()}}}, 4500 * time.Millisecond, 1},
 	} {
@@ -465,6 +488,65 @@ func TestSpoolInPartsAtOnce(t *testing.T) {
 	}
 }
 
+// Whatever happens to the others: with one healthy source it succeeds, and no
+// byte is written twice.
+func TestSpoolInPartsThroughAnything(t *testing.T) {
+	const mib = 1 << 20
+	want := content(9 * mib)
+	for seed := range uint64(40) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				chance := rand.New(rand.NewPCG(seed, 2))
+				w := newWorld(t)
+				n := 2 + chance.IntN(3)
+				healthy := chance.IntN(n)
+				for i := range n {
+					var script faultnet.Script
+					for k := range 6 {
+						at := int64(chance.IntN(3 * mib))
+						f := []faultnet.Fault{{}, faultnet.CutAfter(at), faultnet.ResetAfter(at), faultnet.HangAfter(at), faultnet.Hang(),
+							faultnet.Status(503), faultnet.Refuse(), faultnet.NoRange(), faultnet.OKHTML(), faultnet.Slow(time.Second)}[chance.IntN(10)]
+						script = append(script, faultnet.Row{On: faultnet.Nth(k + 1), Fault: f})
+					}
+					if i == healthy {
+						script = nil
+					}
+					w.add(paced{want, mib * (1 + chance.IntN(4))}, script...)
+				}
+				start := time.Now()
+				_, m, err := w.spool(want)
+				if err != nil {
+					t.Fatalf("%v; tries %q", err, w.kinds())
+				}
+				if took := time.Since(start); m.twice != 0 || took > 25*time.Second {
+					t.Errorf("%d bytes were written twice, in %v; tries %q", m.twice, took, w.kinds())
+				}
+			})
+		})
+	}
+}
+
+// Who is known for something bad brings no parts beside others.
+func TestSpoolInPartsFromTheGoodOnly(t *testing.T) {
+	const mib = 1 << 20
+	want := content(10 * mib)
+	for _, kind := range []fault.Kind{fault.None, fault.Outage} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.fetch.Board = new(health.Board)
+			w.add(paced{want, 3 * mib})
+			b := w.add(paced{want, 3 * mib})
+			w.fetch.Board.Record(health.Observation{Endpoint: "b.example", At: time.Now(), Kind: kind})
+			if _, _, err := w.spool(want); err != nil {
+				t.Fatal(err)
+			}
+			if got := len(b.Log()) > 0; got != (kind == fault.None) {
+				t.Errorf("was one of kind %q asked for parts? got %t", kind, got)
+			}
+		})
+	}
+}
+
 // What is quick, or small, is had by one request.
 func TestSpoolByOneRequest(t *testing.T) {
 	const mib = 1 << 20
@@ -474,7 +556,7 @@ func TestSpoolByOneRequest(t *testing.T) {
 		rate int
 	}{
 		{"large and quick", 10 * mib, 100 * mib},
-		{"small and not quick", mib, 2 * mib},
+		{"small and not quick", 4 * mib, 5 * mib},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -512,6 +594,21 @@ func TestSpoolTakesOverFromADrip(t *testing.T) {
 		w.forget()
 		if got, _, err := w.spool(want); err != nil || got.Endpoint != "b.example" {
 			t.Errorf("got %s's, %v; want the next request to go to b.example", got.Endpoint, err)
+		}
+	})
+}
+
+// Small content gets no second connection to a source that is slow.
+func TestSpoolSmallFromOneSlowSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		want := content(1 << 20)
+		w := newWorld(t)
+		a := w.add(paced{want, 200_000})
+		if _, _, err := w.spool(want); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(a.Log()); got != 1 {
+			t.Errorf("got %v, want one request", a.Log())
 		}
 	})
 }

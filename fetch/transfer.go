@@ -19,8 +19,12 @@ const maxExtras = 16
 // tendEvery is how often a transfer looks after its requests.
 const tendEvery = 50 * time.Millisecond
 
-// errSlow ends a request for which a faster source takes over.
-var errSlow = errors.New("too slow")
+// errSlow ends a request for which a faster source takes over, errOvertaken one
+// for what another request has brought meanwhile.
+var (
+	errSlow      = errors.New("too slow")
+	errOvertaken = errors.New("not needed any more")
+)
 
 // A transfer is one copy on its way: requests that carry parts of it at the
 // same time, and who looks after them.
@@ -88,12 +92,8 @@ func (t *transfer) employ(ctx context.Context) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.running == 0 {
-		// A part of nothing remains where a body turned out to be empty.
-		c := t.ground.take()
-		if c == nil {
-			return
-		}
-		t.start(ctx, c)
+		// Something is free, since nothing is held and not all is written.
+		t.start(ctx, t.ground.take())
 	}
 	if t.stingy {
 		t.ground.absorb()
@@ -121,7 +121,7 @@ func (t *transfer) employ(ctx context.Context) {
 func (t *transfer) start(ctx context.Context, c *claim) {
 	t.running++
 	ctx, cancel := context.WithCancelCause(ctx)
-	c.stop = func() { cancel(errSlow) }
+	c.stop = cancel
 	c.seen = time.Now()
 	go func() {
 		err := t.work(ctx, c)
@@ -164,9 +164,9 @@ func (t *transfer) tend() {
 		c.measure(now)
 		switch {
 		case c.fl == nil && c.extra && now.Sub(c.seen) > stall:
-			c.stop()
-		case c.fl != nil && c.len() > 0 && !c.fl.overdue().After(now) && t.j.replaceable(c.fl.c, t.only) && t.j.f.hedges.take():
-			c.stop()
+			c.stop(errSlow)
+		case c.fl != nil && c.len() > 0 && !c.writing && !c.fl.overdue().After(now) && t.j.replaceable(c.fl.c, t.only) && t.j.f.hedges.take():
+			c.stop(errSlow)
 		}
 	}
 }
@@ -187,7 +187,7 @@ func (j *job) replaceable(c, only *candidate) bool {
 // work brings c, or a part of it, by one request.
 func (t *transfer) work(ctx context.Context, c *claim) error {
 	r := race{j: t.j, wait: !c.extra, do: func(fl *flight) (*reply, error) { return t.open(fl, c) },
-		need: need{part: c.off > 0, extra: c.extra && !c.resumed, only: t.only, not: c.not}}
+		need: need{part: c.off > 0, extra: c.extra, only: t.only, not: c.not}}
 	l, err := r.run(ctx)
 	if err != nil {
 		return err
@@ -263,7 +263,7 @@ func (t *transfer) carry(fl *flight, r *reply, c *claim) error {
 	if err := t.settle(fl, r, c); err != nil {
 		return err
 	}
-	for at := r.off; !t.done(c); {
+	for at := r.off; t.more(c); {
 		chunk, err := r.next()
 		if err == io.EOF {
 			err = t.bodyEnded(r, c, at)
@@ -295,7 +295,7 @@ func (t *transfer) settle(fl *flight, r *reply, c *claim) error {
 		}
 		t.ground.learn(r.total)
 	}
-	c.fl, c.reach, c.seen, c.seenOff = fl, max(r.end, c.end), time.Now(), c.off
+	c.fl, c.reach, c.seen, c.seenOff = fl, r.end, time.Now(), c.off
 	if t.answer.Endpoint == "" || c.off == 0 {
 		t.answer = Answer{Endpoint: fl.c.Endpoint, Status: http.StatusOK, Header: r.header}
 	}
@@ -306,16 +306,34 @@ func (t *transfer) tooLarge(fl *flight) error {
 	return &fault.Error{Endpoint: fl.c.Endpoint, Kind: fault.TooLarge, Err: fmt.Errorf("more than %d bytes", t.j.f.largest())}
 }
 
-func (t *transfer) done(c *claim) bool {
+// more reports whether c wants more of its body. Where the next part has not
+// even begun, c goes on into it: a request that flows is worth more than one
+// that may never be answered.
+func (t *transfer) more(c *claim) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return c.len() <= 0
+	return t.reachesLocked(c, c.off+1)
+}
+
+// reachesLocked reports whether c, gone on with where that can be, reaches to.
+func (t *transfer) reachesLocked(c *claim, to int64) bool {
+	for c.end < to {
+		next := t.ground.overtake(c)
+		if next == nil {
+			return false
+		}
+		next.stop(errOvertaken)
+	}
+	return true
 }
 
 // put writes what of chunk, which lies at, belongs to c.
 func (t *transfer) put(fl *flight, c *claim, at int64, chunk []byte) error {
 	fl.got(len(chunk))
 	t.mu.Lock()
+	if !t.reachesLocked(c, at+int64(len(chunk))) {
+		c.reach = c.end // what comes after it is lost
+	}
 	part := span{max(at, c.off), min(at+int64(len(chunk)), c.end)}
 	if part.len() <= 0 {
 		t.mu.Unlock()
@@ -325,17 +343,20 @@ func (t *transfer) put(fl *flight, c *claim, at int64, chunk []byte) error {
 		t.mu.Unlock()
 		return t.tooLarge(fl)
 	}
-	c.off = part.end
+	c.off, c.writing = part.end, true
 	t.mu.Unlock()
 
 	_, err := t.w.WriteAt(chunk[part.off-at:part.end-at], part.off)
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	c.writing = false
+	fl.got(0) // the time that the sink took is not the source's
 	if err != nil {
 		t.broken = sinkError("write", err)
 		return t.broken
 	}
+	c.wrote = part.end
 	fl.try.Bytes += part.len()
 	t.ground.done.add(part, fl.c)
 	t.proof.reach(t.ground.done.front())

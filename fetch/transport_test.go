@@ -2,6 +2,7 @@ package fetch_test
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -179,6 +180,41 @@ func TestAStaleConnection(t *testing.T) {
 	}
 	if failed.Load() != 0 || conns.Load() < 5 {
 		t.Errorf("got %d failures on %d connections, want none, on one each", failed.Load(), conns.Load())
+	}
+}
+
+// A body that ends with its connection does not tell whether it is complete:
+// the digest does.
+func TestABodyThatEndsWithItsConnection(t *testing.T) {
+	want := content(100_000)
+	for _, n := range []int{len(want), 40_000} {
+		var ranged atomic.Int32
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Range") != "" {
+				ranged.Add(1)
+				blob(want).ServeHTTP(w, r)
+				return
+			}
+			c, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nConnection: close\r\n\r\n")
+			c.Write(want[:n])
+		}))
+		f := &fetch.Fetcher{Jitter: func() float64 { return 0 }}
+		m := new(memory)
+		ask := fetch.Ask{Name: "it", Digest: digestOf(string(want)), Sources: []fetch.Source{{Endpoint: "a", URL: s.URL}}}
+		if _, err := f.Spool(t.Context(), ask, m); err != nil || !bytes.Equal(m.data, want) || m.twice != 0 {
+			t.Errorf("got %d bytes (%d twice), %v; want the content", len(m.data), m.twice, err)
+		}
+		if got, more := ranged.Load() == 1, n < len(want); got != more {
+			t.Errorf("%d bytes came first: was the rest asked for? got %t, want %t", n, got, more)
+		}
+		f.CloseIdleConnections()
+		s.Close()
 	}
 }
 
