@@ -131,6 +131,9 @@ func (b *build) chooseEngine(ctx context.Context, args buildx.Args) error {
 		return err
 	}
 	b.engine = onBuilder{&buildx.Engine{Builder: chosen}, b.Env}
+	if len(chosen.Passed) > 0 {
+		b.note(fmt.Sprintf("building on %s, since %s", chosen.Origin, strings.Join(chosen.Passed, "; ")))
+	}
 	if b.Chosen != nil {
 		b.Chosen(chosen.Name, chosen.Driver)
 	}

@@ -26,6 +26,7 @@ type bench struct {
 	buildx   *testenv.Buildx
 	outlast  string
 	dir      string
+	env      []string // of the program, beside what run sets
 }
 
 // newBench starts a cloud and a BuildKit, and stops them at the test's end.
@@ -57,16 +58,23 @@ func (r result) text() string { return r.stdout + r.stderr }
 // run runs outlast with the cloud's settings.
 func (b *bench) run(args ...string) result {
 	b.t.Helper()
+	return b.runIn(b.t.Context(), args...)
+}
+
+// runIn is run for when the test's own context has ended.
+func (b *bench) runIn(ctx context.Context, args ...string) result {
+	b.t.Helper()
 	file, err := b.cloud.WriteSettings(b.dir)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(b.t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, b.outlast, args...)
 	cmd.Env = append(os.Environ(), b.buildx.Environ()...)
 	cmd.Env = append(cmd.Env, "BUILDKIT_HOST="+b.buildkit.Addr(), "OUTLAST_CONFIG="+file, "HOME="+b.dir,
 		"XDG_STATE_HOME="+b.dir+"/state", "NO_COLOR=1")
+	cmd.Env = append(cmd.Env, b.env...)
 	return execute(b.t, cmd)
 }
 

@@ -103,17 +103,21 @@ func options(s string) map[string]string {
 }
 
 // trouble says why the builder cannot be used, or "". One node that answers is
-// enough; buildx starts what is stopped.
+// enough; buildx starts what is stopped, unless somebody else runs it.
 func (in inspection) trouble() string {
 	if in.err != "" {
 		return in.err
 	}
 	why := "it has no nodes"
 	for _, n := range in.nodes {
-		if n.Error == "" {
+		switch {
+		case n.Error != "":
+			why = n.Error
+		case in.driver == "remote" && n.Status == "inactive":
+			why = "nothing answers at " + n.Endpoint
+		default:
 			return ""
 		}
-		why = n.Error
 	}
 	return why
 }
