@@ -32,6 +32,10 @@ func TestNames(t *testing.T) {
 			}
 		})
 	}
+	bare := engine.NamesOf([]engine.Route{{Host: "quay.example.com", Prefix: "127.0.0.1:5100"}, {Host: "docker.io", Prefix: "127.0.0.1:5100/docker.io"}})
+	if got := bare.Text("127.0.0.1:5100/docker.io/a"); got != "docker.io/a" {
+		t.Errorf("a prefix that another one begins with: got %q", got)
+	}
 	if got := (engine.Names{}).Text("127.0.0.1:5100/docker.io/a"); got != "127.0.0.1:5100/docker.io/a" {
 		t.Errorf("no routes: got %q", got)
 	}

@@ -129,6 +129,7 @@ func convert(t *testing.T, file, ref string) (string, error) {
 
 func TestImagesGoThroughTheGateway(t *testing.T) {
 	d := digest.FromString("golang")
+	t.Setenv("TMPDIR", t.TempDir())
 	f := newFake(t, "docker")
 	f.on("docker build", "", "", 0)
 	_, _, err := build(t, f, engine.Request{Args: []string{"."}, Routes: routes,
@@ -162,7 +163,7 @@ func TestImagesGoThroughTheGateway(t *testing.T) {
 			}
 		})
 	}
-	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "outlast-build-*")); len(left) > 0 {
+	if left, _ := os.ReadDir(os.TempDir()); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }

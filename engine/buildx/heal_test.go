@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -29,6 +30,7 @@ func spoiler(t *testing.T, registry string) (host string, spoil *atomic.Bool) {
 		t.Fatal(err)
 	}
 	p := httputil.NewSingleHostReverseProxy(target)
+	p.ErrorLog = log.New(io.Discard, "", 0) // BuildKit hangs up on what is spoiled
 	p.ModifyResponse = func(r *http.Response) error {
 		if !spoil.Load() || !strings.Contains(r.Request.URL.Path, "/blobs/") || r.StatusCode != http.StatusOK || r.ContentLength < 100_000 {
 			return nil
