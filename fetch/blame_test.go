@@ -11,6 +11,7 @@ import (
 
 	"github.com/outlast-build/outlast/fault"
 	"github.com/outlast-build/outlast/faultnet"
+	"github.com/outlast-build/outlast/fetch"
 	"github.com/outlast-build/outlast/health"
 )
 
@@ -128,6 +129,29 @@ func TestALiarAmongParallelParts(t *testing.T) {
 		w.forget()
 		if _, _, err := w.spool(want); err != nil || strings.Contains(fmt.Sprint(w.kinds()), "b.example") {
 			t.Errorf("got tries %q, %v; want the liar left out the next time", w.kinds(), err)
+		}
+	})
+}
+
+// Nor does a liar make up for a slow source.
+func TestALiarBesideASlowSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		want := content(1 << 20)
+		w := newWorld(t)
+		w.fetch.Board = new(health.Board)
+		w.add(nil)
+		b := w.add(blob(want), first(faultnet.WrongByte()))
+		for range 50 {
+			w.fetch.Board.Record(health.Observation{Endpoint: "b.example", At: time.Now()})
+		}
+		w.spool(want)
+		b.Play(nil)
+		w.add(paced{want, 200_000})
+		if _, _, err := w.spool(want, func(a *fetch.Ask) { a.Sources = a.Sources[1:] }); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(b.Log()); got != 0 {
+			t.Errorf("got %v, want the liar left alone", b.Log())
 		}
 	})
 }

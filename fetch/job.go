@@ -137,7 +137,9 @@ func (j *job) settle(c *candidate, t Try, now time.Time, after time.Duration) {
 		return
 	}
 	c.notBefore = now.Add(j.f.Backoff.Wait(c.failures, j.f.jitter(), after))
-	if after > 0 && !j.budget.covers(now, c.notBefore) {
+	if !j.budget.covers(now, c.notBefore) {
+		// Not later either, when others have taken their time: who has no
+		// budget wants an answer now.
 		c.out = true
 	}
 }

@@ -158,6 +158,25 @@ func TestBudget(t *testing.T) {
 	})
 }
 
+// Without a budget nobody is asked twice, also when the time for it has passed
+// while others were slow.
+func TestNoBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.fetch.Jitter = func() float64 { return 0.1 }
+		w.add(text(good), row(faultnet.Hang()))
+		w.add(text(good), row(faultnet.Hang()))
+		ask := w.ask()
+		ask.Budget = &fetch.Budget{Wait: -1}
+		start := time.Now()
+		_, err := w.fetch.Bytes(t.Context(), ask)
+		if asFailure(t, err); time.Since(start) > 6*time.Second {
+			t.Errorf("took %v, want each of them waited for once", time.Since(start))
+		}
+		wantKinds(t, w, "a.example timeout", "b.example timeout")
+	})
+}
+
 func TestNoWaitBeyondTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

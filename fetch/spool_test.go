@@ -449,6 +449,9 @@ func TestSpoolInPartsAtOnce(t *testing.T) {
 		{"the second falls silent", []int{3 * mib, 3 * mib}, map[int]faultnet.Script{1: {row(faultnet.HangAfter(mib))}}, 3 * time.Second, 2},
 		{"one source takes one connection at a time", []int{3 * mib}, map[int]faultnet.Script{0: {{On: faultnet.From(2), Fault: faultnet.TooMany(time.Minute)}}}, 4500 * time.Millisecond, 1},
 		{"one source takes one connection at a time, and lets others hang", []int{3 * mib}, map[int]faultnet.Script{0: {{On: faultnet.From(2), Fault: faultnet.Hang()}}}, 4500 * time.Millisecond, 1},
+		{"one source lets request 2 hang", []int{3 * mib}, map[int]faultnet.Script{0: {{On: faultnet.Nth(2), Fault: faultnet.Hang()}}}, 2500 * time.Millisecond, 1},
+		{"one source lets request 3 hang", []int{3 * mib}, map[int]faultnet.Script{0: {{On: faultnet.Nth(3), Fault: faultnet.Hang()}}}, 2500 * time.Millisecond, 1},
+		{"one source lets request 4 hang", []int{3 * mib}, map[int]faultnet.Script{0: {{On: faultnet.Nth(4), Fault: faultnet.Hang()}}}, 2500 * time.Millisecond, 1},
 		{"one source without ranges", []int{3 * mib}, map[int]faultnet.Script{0: {row(faultnet.NoRange())}}, 4500 * time.Millisecond, 1},
 		{"one source that lies about ranges", []int{3 * mib}, map[int]faultnet.Script{0: {{On: faultnet.From(2), Fault: faultnet.NoRange()}}}, 4500 * time.Millisecond, 1},
 	} {
