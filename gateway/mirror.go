@@ -159,9 +159,18 @@ func (m *Mirror) sources(a Asset, moving bool) []fetch.Source {
 	return sources
 }
 
+// originPatience is how long an origin that was never asked before may think
+// about a tag until a mirror that is trusted for tags is asked beside it: a
+// token and an answer take three round trips, and it is the origin's word that
+// counts.
+const originPatience = time.Second
+
 func (m *Mirror) ask(a Asset, moving bool) fetch.Ask {
 	ask := fetch.Ask{Name: a.Name, Sources: m.sources(a, moving), Digest: a.Digest, Size: a.Size, Limit: smallLimit,
 		Ordered: moving}
+	if moving {
+		ask.Patience = originPatience
+	}
 	if a.Accept != "" {
 		ask.Header = http.Header{"Accept": {a.Accept}}
 	}

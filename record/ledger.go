@@ -26,12 +26,10 @@ type Ledger struct {
 }
 
 // Answered adds one answer of endpoint, which was asked for content of the
-// registry serves. It returns a note where this is the first failure of its
-// kind there, else "".
+// registry serves; Canceled means that it was given up, since another source
+// was faster. It returns a note where this is the first failure of its kind
+// there, else "".
 func (l *Ledger) Answered(endpoint, serves string, kind fault.Kind, bytes int64, err error) (note string) {
-	if kind == fault.Canceled {
-		return ""
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.serviceLocked(endpoint, serves)
@@ -40,7 +38,11 @@ func (l *Ledger) Answered(endpoint, serves string, kind fault.Kind, bytes int64,
 	}
 	s.Asked++
 	s.Bytes += bytes
-	if kind == fault.None {
+	switch kind {
+	case fault.None:
+		return ""
+	case fault.Canceled:
+		s.GivenUp++
 		return ""
 	}
 	s.Failed[kind]++
@@ -119,12 +121,14 @@ func (l *Ledger) Write(r *Run) {
 func (r Run) Detours() []string {
 	var lines []string
 	for _, s := range r.Services {
-		n := s.Failures() - s.Failed[fault.NotFound]
-		if n == 0 {
+		did, n := s.Worst().Verb(), s.Failures()-s.Failed[fault.NotFound]
+		switch {
+		case n == 0 && !s.Silent():
 			continue
+		case n == 0:
+			did, n = "does not answer in time", s.GivenUp
 		}
-		line := fmt.Sprintf("%s %s (%d of %d requests)", s.Endpoint, s.Worst().Verb(), n, s.Asked)
-		lines = append(lines, line+": "+r.instead(s))
+		lines = append(lines, fmt.Sprintf("%s %s (%d of %d requests): %s", s.Endpoint, did, n, s.Asked, r.instead(s)))
 	}
 	return lines
 }
@@ -133,14 +137,14 @@ func (r Run) Detours() []string {
 func (r Run) instead(failed Service) string {
 	var others []string
 	for _, s := range r.Services {
-		if s.Serves == failed.Serves && s.Endpoint != failed.Endpoint && s.Asked > s.Failures() {
+		if s.Serves == failed.Serves && s.Endpoint != failed.Endpoint && s.Asked > s.Failures()+s.GivenUp {
 			others = append(others, s.Endpoint)
 		}
 	}
 	switch {
 	case len(others) > 0:
 		return "served by " + strings.Join(others, ", ")
-	case failed.Asked > failed.Failures():
+	case failed.Asked > failed.Failures()+failed.GivenUp:
 		return "asked again"
 	case r.Outcome == Built:
 		return "served from the local store"

@@ -43,7 +43,7 @@ func TestLedgerTellsEachFailureOnce(t *testing.T) {
 	want := []record.Service{
 		{Endpoint: "mirror.example.com", Serves: "docker.io", Asked: 4, Bytes: 40, Last: "why", Failed: map[fault.Kind]int{fault.Timeout: 2, fault.HTML: 1}},
 		{Endpoint: "mirror.example.com", Serves: "gcr.io", Asked: 1, Bytes: 10, Last: "why", Failed: map[fault.Kind]int{fault.Timeout: 1}},
-		{Endpoint: "other.example.com", Serves: "docker.io", Asked: 1, Bytes: 10, Last: "why", Failed: map[fault.Kind]int{fault.NotFound: 1}},
+		{Endpoint: "other.example.com", Serves: "docker.io", Asked: 2, GivenUp: 1, Bytes: 20, Last: "why", Failed: map[fault.Kind]int{fault.NotFound: 1}},
 	}
 	if diff := cmp.Diff(want, r.Services); diff != "" {
 		t.Errorf("services (-want +got):\n%s", diff)
@@ -70,6 +70,9 @@ func TestDetours(t *testing.T) {
 			[]string{"bad.example.com does not answer (3 of 3 requests): served by good.example.com"}},
 		{"who serves something else did not", record.Built, []record.Service{failing, elsewhere},
 			[]string{"bad.example.com does not answer (3 of 3 requests): served from the local store"}},
+		{"one that others overtook now and then is well", record.Built, []record.Service{{Endpoint: "m", Serves: "docker.io", Asked: 3, GivenUp: 2}, good}, nil},
+		{"one that never said a word", record.Built, []record.Service{{Endpoint: "m", Serves: "docker.io", Asked: 2, GivenUp: 2}, good},
+			[]string{"m does not answer in time (2 of 2 requests): served by good.example.com"}},
 		{"asked again", record.Built, []record.Service{partly},
 			[]string{"bad.example.com does not answer (1 of 3 requests): asked again"}},
 		{"nobody", record.NoSource, []record.Service{failing},

@@ -57,6 +57,7 @@ type Service struct {
 	Serves   string             `json:"serves"` // the registry whose content it was asked for
 	Asked    int                `json:"asked"`
 	Failed   map[fault.Kind]int `json:"failed,omitempty"`
+	GivenUp  int                `json:"given_up,omitempty"` // requests that others overtook
 	Bytes    int64              `json:"bytes"`
 	Last     string             `json:"last,omitempty"` // the last error, without secrets
 }
@@ -70,14 +71,22 @@ func (s Service) Failures() int {
 	return n
 }
 
+// Silent reports whether s never did anything: each request failed or was
+// given up for another source.
+func (s Service) Silent() bool { return s.GivenUp > 0 && s.Asked == s.Failures()+s.GivenUp }
+
 // Worst returns the kind that s failed with most often, and None where it did
-// not fail. Of two, the one that stands first in fault's table counts.
+// not fail. Of two, the one that stands first in fault's table counts. That it
+// did not have something is the least of failures.
 func (s Service) Worst() fault.Kind {
 	worst := fault.None
 	for _, k := range fault.Kinds() {
-		if s.Failed[k] > s.Failed[worst] {
+		if k != fault.NotFound && s.Failed[k] > s.Failed[worst] {
 			worst = k
 		}
+	}
+	if worst == fault.None && s.Failed[fault.NotFound] > 0 {
+		return fault.NotFound
 	}
 	return worst
 }
