@@ -2,7 +2,9 @@ package fetch_test
 
 import (
 	"errors"
+	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -161,6 +163,32 @@ func TestPagesThatWereAskedFor(t *testing.T) {
 					t.Errorf("spooled %q, %v; want kind %q", m.data, err, row.kind)
 				}
 			})
+		})
+	}
+}
+
+// Nothing larger than the limit is held, whether its length is told or not.
+func TestBytesBound(t *testing.T) {
+	for _, told := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			up := w.add(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if told {
+					w.Header().Set("Content-Length", strconv.Itoa(len(good)*50_000))
+				}
+				for range 50_000 {
+					io.WriteString(w, good)
+				}
+			}))
+			ask := w.ask()
+			ask.Limit = int64(len(good)) * 100
+			_, err := w.fetch.Bytes(t.Context(), ask)
+			if fault.Of(err) != fault.TooLarge || len(up.Log()) != 1 {
+				t.Errorf("got %v after %d requests, want kind %s after one", err, len(up.Log()), fault.TooLarge)
+			}
+			if n := w.took(); told && n != 0 || n > ask.Limit+256<<10 {
+				t.Errorf("took %d bytes, want none where the length is told, else a buffer more than %d", n, ask.Limit)
+			}
 		})
 	}
 }

@@ -1,7 +1,11 @@
 package fetch_test
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -229,6 +233,33 @@ func TestLimits(t *testing.T) {
 			})
 		})
 	}
+}
+
+// lateNews answers at once, tells of a connection a second later, and sends the
+// body after seven.
+type lateNews struct{}
+
+func (lateNews) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, w := io.Pipe()
+	trace := httptrace.ContextClientTrace(r.Context())
+	context.AfterFunc(r.Context(), func() { w.CloseWithError(context.Cause(r.Context())) })
+	time.AfterFunc(time.Second, func() { trace.GotConn(httptrace.GotConnInfo{}) })
+	time.AfterFunc(7*time.Second, func() {
+		io.WriteString(w, good)
+		w.Close()
+	})
+	return &http.Response{StatusCode: http.StatusOK, Header: make(http.Header), Body: body, ContentLength: int64(len(good)), Request: r}, nil
+}
+
+// Late news of a connection that was not used puts no limit on the body.
+func TestLateNewsOfAConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fetch.Fetcher{Base: lateNews{}}
+		got, err := f.Bytes(t.Context(), fetch.Ask{Name: "it", Sources: []fetch.Source{{Endpoint: "a", URL: "http://a.example/"}}})
+		if err != nil || string(got.Body) != good {
+			t.Errorf("got %q, %v; want the body, which came within its limit", got.Body, err)
+		}
+	})
 }
 
 // A drip that delivers is let go on, where there is nobody else.
