@@ -161,4 +161,3 @@ func tail(path string) string {
 	data, _ := io.ReadAll(io.LimitReader(f, 4096))
 	return lastLine(string(data), "its log is empty")
 }
-

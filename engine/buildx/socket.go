@@ -36,4 +36,3 @@ func socketPath(dir string) (string, error) {
 	}
 	return path, nil
 }
-
