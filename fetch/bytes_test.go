@@ -174,9 +174,9 @@ func TestBytesBound(t *testing.T) {
 			w := newWorld(t)
 			up := w.add(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if told {
-					w.Header().Set("Content-Length", strconv.Itoa(len(good)*50_000))
+					w.Header().Set("Content-Length", strconv.Itoa(len(good)*10_000))
 				}
-				for range 50_000 {
+				for range 10_000 {
 					io.WriteString(w, good)
 				}
 			}))
@@ -191,6 +191,20 @@ func TestBytesBound(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What breaks off is not kept, so it is no progress, however much it was.
+func TestBytesThatAlwaysBreakOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		a := w.add(blob(content(500_000)), row(faultnet.CutAfter(400_000)))
+		if _, err := w.fetch.Bytes(t.Context(), w.ask()); fault.Of(err) != fault.Truncated {
+			t.Errorf("got %v, want kind %s", err, fault.Truncated)
+		}
+		if got := len(a.Log()); got != 3 {
+			t.Errorf("asked %d times, want 3", got)
+		}
+	})
 }
 
 func TestNotModified(t *testing.T) {

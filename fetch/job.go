@@ -27,6 +27,8 @@ type job struct {
 	limits Limits
 	budget *Budget
 
+	resumes bool // what has come is kept when a request breaks off
+
 	mu       sync.Mutex
 	all      []*candidate
 	definite bool // the origin said no, and that settles it
@@ -122,7 +124,7 @@ func (j *job) settle(c *candidate, t Try, now time.Time, after time.Duration) {
 	if t.Kind == fault.NotFound && c.Origin && j.ask.Digest == "" {
 		j.definite = true
 	}
-	if t.Bytes >= worthwhile {
+	if j.resumes && t.Bytes >= worthwhile && breakOff(t.Kind) {
 		// It breaks off, but gets on: where there is nobody else it is asked
 		// again for the rest, at once unless it fell silent.
 		c.failures = 0
@@ -142,6 +144,11 @@ func (j *job) settle(c *candidate, t Try, now time.Time, after time.Duration) {
 		// budget wants an answer now.
 		c.out = true
 	}
+}
+
+// breakOff reports whether what came before a failure of this kind counts.
+func breakOff(k fault.Kind) bool {
+	return k == fault.Truncated || k == fault.Connection || k == fault.Timeout
 }
 
 // gaveUp takes note that c was given up because another was faster. That is no

@@ -33,6 +33,7 @@ func (f *Fetcher) Spool(ctx context.Context, ask Ask, w Sink) (Answer, error) {
 	if ask.Digest == "" {
 		return Answer{}, &fault.Error{Op: ask.Name, Kind: fault.Rejected, Err: errors.New("spooling needs a digest")}
 	}
+	j.resumes = true
 	s := spool{j: j, w: w}
 	return s.run(ctx)
 }

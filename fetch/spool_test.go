@@ -329,19 +329,19 @@ func TestSpoolOfNothing(t *testing.T) {
 }
 
 func TestSpoolBounds(t *testing.T) {
-	want := content(100_000)
+	want := content(500_000)
 	for _, row := range []struct {
 		name string
 		h    http.Handler
 		most int
 	}{
 		{"the length is told", blob(want), 0},
-		{"the length is not told", chunked(want), 50_000},
+		{"the length is not told", chunked(want), 200_000},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
-				w.fetch.Largest = 50_000
+				w.fetch.Largest = 200_000
 				w.add(row.h)
 				_, m, err := w.spool(want)
 				if fault.Of(err) != fault.TooLarge || len(m.data) > row.most {
