@@ -131,8 +131,9 @@ func (b *build) chooseEngine(ctx context.Context, args buildx.Args) error {
 		return err
 	}
 	b.engine = onBuilder{&buildx.Engine{Builder: chosen}, b.Env}
-	if len(chosen.Passed) > 0 {
-		b.note(fmt.Sprintf("building on %s, since %s", chosen.Origin, strings.Join(chosen.Passed, "; ")))
+	passed := slices.DeleteFunc(slices.Clone(chosen.Passed), func(why string) bool { return strings.HasSuffix(why, ": not set") })
+	if len(passed) > 0 {
+		b.note(fmt.Sprintf("building on %s; passed over: %s", chosen.Origin, strings.Join(passed, "; ")))
 	}
 	if b.Chosen != nil {
 		b.Chosen(chosen.Name, chosen.Driver)

@@ -22,13 +22,17 @@ type Error struct {
 }
 
 // Error chains operation, endpoint, kind and cause: "read blob:
-// mirror.example.com: timeout: no answer within 5s".
+// mirror.example.com: timeout: no answer within 5s". The kind says what an
+// endpoint did; where none took part, the cause says enough.
 func (e *Error) Error() string {
 	parts := make([]string, 0, 4)
-	for _, p := range []string{e.Op, e.Endpoint, string(e.Kind)} {
+	for _, p := range []string{e.Op, e.Endpoint} {
 		if p != "" {
 			parts = append(parts, p)
 		}
+	}
+	if e.Endpoint != "" || e.Err == nil {
+		parts = append(parts, string(e.Kind))
 	}
 	if e.Err != nil {
 		parts = append(parts, e.Err.Error())
