@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"github.com/outlast-build/outlast/cas"
 )
 
 // A Body is proved content that is ready to be served: in memory, in a file,
@@ -19,22 +21,33 @@ type Body struct {
 	file   *os.File
 	size   int64 // bytes; -1 where unknown
 	kept   bool  // the store has it: each reader opens a file of its own
-	shared bool  // the file has no name: all readers share it, and the collector closes it after the last
+	shared bool  // all readers share the file, and the collector closes it after the last
+
+	spool *cas.Writer // proved, and on its way into the store: each reader opens a file of its own
 }
 
 // share returns b for one more of the readers who waited for it. Each gets a
-// file of its own.
+// file of its own where there can be one, so that the kernel copies it.
 func (b *Body) share(m *Mirror, a Asset) (*Body, error) {
-	if !b.kept {
-		own := *b
+	own := *b
+	if b.spool != nil {
+		if c, err := b.spool.File(); err == nil {
+			own.file, own.shared = c.File, false
+			return &own, nil
+		}
+	}
+	if b.spool == nil && !b.kept {
 		return &own, nil
 	}
 	opened, err := m.open(a)
-	if err != nil {
-		return nil, storeError(err)
+	switch {
+	case err == nil:
+		opened.from = b.from
+		return opened, nil
+	case b.shared:
+		return &own, nil
 	}
-	opened.from = b.from
-	return opened, nil
+	return nil, storeError(err)
 }
 
 // Close releases the file, if there is one.

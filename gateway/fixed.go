@@ -25,6 +25,9 @@ func (m *Mirror) fixed(ctx context.Context, a Asset, head bool) (*Body, error) {
 	if head && !a.Small {
 		return m.sized(ctx, a)
 	}
+	if b, ok := m.spooled.Load(a.Key); ok {
+		return b.(*Body).share(m, a)
+	}
 	b, err := m.content.do(ctx, m.run, a.Key, func(ctx context.Context) (*Body, error) { return m.fetch(ctx, a) })
 	if err != nil {
 		return nil, err
@@ -158,23 +161,38 @@ func (m *Mirror) remember(a Asset, size int64) bool {
 	return m.Store.SetName(a.Key, name) == nil
 }
 
-// spool fetches a into the store. Its error is of kind Resource where the
-// store is at fault.
+// spool fetches a into the store. It is served once it is proved, while the
+// store makes it durable. The error is of kind Resource where the store is at
+// fault.
 func (m *Mirror) spool(ctx context.Context, a Asset) (*Body, error) {
 	w, err := m.Store.Create()
 	if err != nil {
 		return nil, storeError(err)
 	}
-	defer w.Close()
 	answer, err := m.Fetcher.Spool(ctx, m.ask(a, false), w)
+	if err == nil {
+		err = w.Verify(a.Digest)
+	}
 	if err != nil {
+		w.Close()
 		return nil, err
 	}
-	if err := w.Commit(a.Digest); err != nil {
+	f, err := w.File()
+	if err != nil {
+		w.Close()
 		return nil, storeError(err)
 	}
-	m.remember(a, answer.Size)
-	return &Body{asset: a, from: answer.Endpoint, size: answer.Size, kept: true}, nil
+	b := &Body{asset: a, from: answer.Endpoint, size: answer.Size, file: f.File, shared: true, spool: w}
+	m.spooled.Store(a.Key, b)
+	m.commits.Go(func() {
+		defer m.spooled.Delete(a.Key)
+		defer w.Close()
+		// A store that cannot be written is skipped: who waits has the spool.
+		if w.Commit(a.Digest) == nil {
+			m.remember(a, answer.Size)
+		}
+	})
+	return b, nil
 }
 
 func storeError(err error) error {

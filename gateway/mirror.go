@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -47,6 +48,8 @@ type Mirror struct {
 	run     context.Context
 	stop    context.CancelCauseFunc
 	content flights[*Body]
+	spooled sync.Map       // of *Body by key: proved, and not yet durable
+	commits sync.WaitGroup // of what is spooled
 	answers flights[answer]
 }
 
@@ -64,8 +67,11 @@ func (m *Mirror) Start(ctx context.Context) {
 	m.run, m.stop = context.WithCancelCause(ctx)
 }
 
-// Close ends all fetches under way.
-func (m *Mirror) Close() { m.stop(errors.New("the gateway stops")) }
+// Close ends all fetches under way, and waits until the store has what came.
+func (m *Mirror) Close() {
+	m.stop(errors.New("the gateway stops"))
+	m.commits.Wait()
+}
 
 // ServeHTTP answers GET and HEAD.
 func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -119,6 +119,9 @@ func (a Args) Context() (context string, ok bool) {
 	return a.positional[n-1], true
 }
 
+// Positional returns what is no flag and no flag's value, in order.
+func (a Args) Positional() []string { return a.positional }
+
 // Unknown returns the flags that are not in the table, as they were written
 // but without a value.
 func (a Args) Unknown() []string { return a.unknown }

@@ -84,8 +84,8 @@ func (a *app) build(cmd *cobra.Command, arguments []string) error {
 		return cmd.Help()
 	}
 	a.file, a.set = p.last("config"), p.own["set"]
-	context, ok := args.Context()
-	if !ok && len(args.Unknown()) == 0 {
+	context, _ := args.Context()
+	if len(args.Positional()) == 0 {
 		return &usageError{errors.New("build takes exactly one PATH, URL or -"), "for the folder that you are in: outlast build ."}
 	}
 	loaded, err := a.settings(projects(args.File(), context))

@@ -52,7 +52,6 @@ func TestArgumentsAreHandedOn(t *testing.T) {
 		{"what stands behind the dashes", []string{"--", "--no-gateway"}, []string{"--", "--no-gateway"}, false},
 		{"empty arguments", []string{"", "--build-arg", "", "."}, []string{"", "--build-arg", "", "."}, false},
 		{"standard input", []string{"-f-", "-"}, []string{"-f-", "-"}, false},
-		{"nothing", nil, nil, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got cli.BuildRequest
@@ -150,6 +149,13 @@ func (noSource) Sources() []string {
 	return []string{"mirror.gcr.io does not answer: no answer within 2s", "registry-1.docker.io reports an outage: 503"}
 }
 
+func TestABuildNeedsAContext(t *testing.T) {
+	got := run(t, outcome(record.Built, nil), "build", "-t", "app")
+	if got.code != 2 || !strings.Contains(got.stderr, "exactly one PATH") {
+		t.Errorf("got %+v, want 2 before anything runs", got)
+	}
+}
+
 func TestExitCodes(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -160,17 +166,17 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"built", record.Built, nil, 0, ""},
 		{"a Dockerfile that is not there", record.Failed, &fault.Error{Kind: fault.MissingFile, Err: errors.New("Dockerfile: no such file or directory")}, 1,
-			"outlast: error: user-missing-file: Dockerfile: no such file or directory\noutlast: hint: add the file, or check .dockerignore and the build context\n"},
+			"outlast: error: Dockerfile: no such file or directory\noutlast: hint: add the file, or check .dockerignore and the build context\n"},
 		{"flags that buildx refuses", record.BadUsage, &fault.Error{Op: "build", Kind: fault.Config, Err: errors.New("unknown flag: --bogus")}, 2,
-			"outlast: error: build: user-config: unknown flag: --bogus\noutlast: hint: check the flags and the settings\n"},
+			"outlast: error: build: unknown flag: --bogus\noutlast: hint: check the flags and the settings\n"},
 		{"nothing left", record.NoSource, noSource{}, 3,
 			"outlast: error: docker.io/library/golang:1.26: no source was left\n" +
 				"outlast:   mirror.gcr.io does not answer: no answer within 2s\n" +
 				"outlast:   registry-1.docker.io reports an outage: 503\n"},
 		{"no engine", record.NoEngine, &fault.Error{Op: "find a builder", Kind: fault.Engine, Err: errors.New("install buildkitd")}, 4,
-			"outlast: error: find a builder: daemon-lost: install buildkitd\noutlast: hint: check that the builder runs: docker buildx ls\n"},
+			"outlast: error: find a builder: install buildkitd\noutlast: hint: check that the builder runs: docker buildx ls\n"},
 		{"interrupted", record.Interrupted, context.Canceled, 130, ""},
-		{"an error without an outcome: settings", "", &fault.Error{Kind: fault.Config, Err: errors.New("x")}, 2, "outlast: error: user-config: x\noutlast: hint: check the flags and the settings\n"},
+		{"an error without an outcome: settings", "", &fault.Error{Kind: fault.Config, Err: errors.New("x")}, 2, "outlast: error: x\noutlast: hint: check the flags and the settings\n"},
 		{"an error without an outcome: a service", "", &fault.Error{Kind: fault.Outage}, 3, "outlast: error: outage\noutlast: hint: " + fault.Outage.Hint() + "\n"},
 		{"an error without an outcome: anything", "", errors.New("x"), 1, "outlast: error: x\n"},
 		{"several lines with what a terminal would obey", "", errors.New("one\n\x1b[31mtwo\u009b"), 1, "outlast: error: one\noutlast: error: \\x1b[31mtwo\\x9b\n"},
