@@ -108,7 +108,7 @@ func (m *Mirror) Find(ctx context.Context, a Asset, head bool) (*Body, error) {
 func (m *Mirror) find(ctx context.Context, a Asset, head bool) (*Body, error) {
 	if len(m.Upstreams(a.Origin)) == 0 {
 		return nil, &AnswerError{http.StatusForbidden,
-			fmt.Errorf("%s is named neither in the settings nor in this build: add it under registries:", a.Origin)}
+			fmt.Errorf("%s is named neither in the settings nor in this build; name it under registries in the settings", a.Origin)}
 	}
 	if a.Digest == "" {
 		return m.moving(ctx, a)
