@@ -58,8 +58,8 @@ e2e: tools images ## end-to-end tests on a real BuildKit, Docker Engine and regi
 	$(GO) test -p 1 -timeout 25m ./e2e/...
 
 .PHONY: demo
-demo: tools images build ## an outage to watch: stock buildx fails, outlast builds
-	@$(GO) run ./internal/demo
+demo: tools images build ## an outage to watch: stock buildx fails, outlast builds (FULL=1: every line)
+	@$(GO) build -o .tools/run/demo ./internal/demo && exec .tools/run/demo $(if $(FULL),-full)
 
 .PHONY: outages
 outages: tools images build ## run every outage against stock buildx and outlast; writes docs/outages.md
