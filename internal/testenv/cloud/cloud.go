@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/outlast-build/outlast/faultnet"
@@ -21,10 +22,27 @@ type Place struct {
 	Registry *faultnet.Service
 	Tokens   *faultnet.Service // nil where everybody may pull
 	Tags     bool              // the settings trust it for tags
+
+	name  string
+	https bool
 }
 
-// Host is where the place listens: host:port.
-func (p *Place) Host() string { return p.Registry.Host() }
+// Host is how the place is addressed: the host:port where it listens, or its
+// name.
+func (p *Place) Host() string {
+	if p.name != "" {
+		return p.name
+	}
+	return p.Registry.Host()
+}
+
+// URL is the address that settings have.
+func (p *Place) URL() string {
+	if p.https {
+		return "https://" + p.Host()
+	}
+	return "http://" + p.Host()
+}
 
 // Play sets what fails from now on at the registry, and forgets what was
 // before. Requests that hang end.
@@ -64,6 +82,7 @@ type Cloud struct {
 	registry *testenv.Registry
 	configs  *faultnet.Configs
 	places   []*Place
+	owner    bool // of the registry
 }
 
 // Start starts the registry with the base images in dir. The caller closes
@@ -73,15 +92,21 @@ func Start(ctx context.Context, dir string) (*Cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cloud{registry: r, configs: new(faultnet.Configs)}, nil
+	return &Cloud{registry: r, configs: new(faultnet.Configs), owner: true}, nil
 }
+
+// Beside returns a cloud without sites over the same registry. The caller
+// closes it, before c.
+func (c *Cloud) Beside() *Cloud { return &Cloud{registry: c.registry, configs: c.configs} }
 
 // Close ends everything.
 func (c *Cloud) Close() {
 	for _, p := range c.places {
 		p.close()
 	}
-	c.registry.Stop()
+	if c.owner {
+		c.registry.Stop()
+	}
 }
 
 // PlaceOptions say how a place is set up. The zero value is a healthy one that
@@ -91,6 +116,15 @@ type PlaceOptions struct {
 	Guarded bool   // it demands tokens
 	Tags    bool   // the settings trust it for tags
 	Rate    int64  // bytes a second of each connection; 0 is no limit
+
+	// Name is the host by which it is addressed in place of where it listens.
+	Name string
+	// HTTPS has it addressed by https://. It has no certificate: this is for
+	// a place that never comes so far, because of its name or its script.
+	HTTPS bool
+	// Realm is the address of its token endpoint, in place of that of Tokens.
+	// A scheme alone, such as "https://", stands before the host of Tokens.
+	Realm string
 }
 
 // Place adds a registry service.
@@ -99,20 +133,32 @@ func (c *Cloud) Place(o PlaceOptions) (*Place, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Place{Registry: &faultnet.Service{Listen: o.Listen, Backend: backend, Configs: c.configs, Rate: o.Rate}, Tags: o.Tags}
+	p := &Place{Registry: &faultnet.Service{Listen: o.Listen, Backend: backend, Configs: c.configs, Rate: o.Rate},
+		Tags: o.Tags, name: o.Name, https: o.HTTPS}
 	if o.Guarded {
 		tokens := new(faultnet.TokenService)
 		p.Tokens = &faultnet.Service{Backend: tokens}
 		if err := p.Tokens.Start(); err != nil {
 			return nil, err
 		}
-		p.Registry.Backend = tokens.Guard(p.Tokens.URL()+"/token", backend)
+		p.Registry.Backend = tokens.Guard(o.realm(p.Tokens), backend)
 	}
 	if err := p.Registry.Start(); err != nil {
 		return nil, err
 	}
 	c.places = append(c.places, p)
 	return p, nil
+}
+
+// realm is what the challenge names.
+func (o PlaceOptions) realm(tokens *faultnet.Service) string {
+	switch {
+	case o.Realm == "":
+		return tokens.URL() + "/token"
+	case strings.HasSuffix(o.Realm, "://"):
+		return o.Realm + tokens.Host() + "/token"
+	}
+	return o.Realm
 }
 
 // Site adds a registry's name with as many mirrors as there are options beside
@@ -155,12 +201,12 @@ func (c *Cloud) Settings(store string) string {
 	var b strings.Builder
 	b.WriteString("registries:\n")
 	for _, s := range c.Sites {
-		fmt.Fprintf(&b, "  %q:\n    origin: http://%s\n    mirrors:\n", s.Host(), s.Origin.Host())
+		fmt.Fprintf(&b, "  %q:\n    origin: %s\n    mirrors:\n", s.Host(), s.Origin.URL())
 		if len(s.Mirrors) == 0 {
 			b.WriteString("      []\n")
 		}
 		for _, m := range s.Mirrors {
-			fmt.Fprintf(&b, "      - {url: \"http://%s\", tags: %t}\n", m.Host(), m.Tags)
+			fmt.Fprintf(&b, "      - {url: %q, tags: %t}\n", m.URL(), m.Tags)
 		}
 	}
 	fmt.Fprintf(&b, "store: {path: %q}\n", store)
@@ -180,17 +226,21 @@ func (c *Cloud) WriteSettings(dir string) (string, error) {
 func (c *Cloud) BuildkitConfig() string {
 	var b strings.Builder
 	for _, s := range c.Sites {
-		var hosts []string
-		for _, m := range s.Mirrors {
-			hosts = append(hosts, fmt.Sprintf("%q", m.Host()))
-		}
+		places := s.Mirrors
 		if s.Name != "" {
-			hosts = append(hosts, fmt.Sprintf("%q", s.Origin.Host()))
+			places = append(slices.Clone(places), s.Origin)
+		}
+		var hosts []string
+		for _, p := range places {
+			hosts = append(hosts, fmt.Sprintf("%q", p.Host()))
 		}
 		fmt.Fprintf(&b, "[registry.%q]\n  mirrors = [%s]\n", s.Host(), strings.Join(hosts, ", "))
-		for _, h := range append(hosts, fmt.Sprintf("%q", s.Origin.Host())) {
-			if h != fmt.Sprintf("%q", s.Host()) && !strings.Contains(b.String(), "[registry."+h+"]") {
-				fmt.Fprintf(&b, "[registry.%s]\n  http = true\n", h)
+		if s.Name == "" {
+			fmt.Fprintf(&b, "  http = %t\n", !s.Origin.https)
+		}
+		for _, p := range places {
+			if !strings.Contains(b.String(), fmt.Sprintf("[registry.%q]", p.Host())) {
+				fmt.Fprintf(&b, "[registry.%q]\n  http = %t\n", p.Host(), !p.https)
 			}
 		}
 	}
