@@ -51,6 +51,10 @@ type Options struct {
 // this machine's loopback address, and if not, why. Others do.
 type Reacher interface{ Reaches() (ok bool, why string) }
 
+// A Taker is an engine that knows whether its builder takes images from OCI
+// layouts. Others do.
+type Taker interface{ Layouts(context.Context) bool }
+
 // A Healer is an engine that can make its builder let go of spoiled bytes,
 // without touching what the user has.
 type Healer interface{ Heal(context.Context) error }
@@ -150,6 +154,8 @@ type onBuilder struct {
 
 func (o onBuilder) Reaches() (bool, string) { return o.Builder.Reaches() }
 
+func (o onBuilder) Layouts(ctx context.Context) bool { return o.Builder.Layouts(ctx, o.env) }
+
 func (o onBuilder) Heal(ctx context.Context) error { return o.Builder.Heal(ctx, o.env) }
 
 func (o onBuilder) Local(ctx context.Context, refs, platforms []string) ([]string, error) {
@@ -160,11 +166,16 @@ func (o onBuilder) Local(ctx context.Context, refs, platforms []string) ([]strin
 func (b *build) attempts(ctx context.Context) error {
 	var last error
 	for {
-		p := plan.Choose(plan.Input{Percent: 100, Reach: b.reaches(), Off: b.Direct, Past: b.past})
+		reach := b.reaches()
+		p := plan.Choose(plan.Input{Percent: 100, Reach: reach, Off: b.Direct, Past: b.past,
+			Sealed: (!reach || len(b.past) > 0) && b.sealed(ctx)})
 		if p.None() || len(b.past) > 0 && b.spent() {
 			return last
 		}
 		b.run.Strategy, b.run.Why = string(p.Strategy), p.Why
+		if p.Road == plan.Direct && !b.Direct {
+			b.note(p.Why[0])
+		}
 		if p.Heal {
 			if err := b.heal(ctx); err != nil {
 				return errors.Join(last, err)
@@ -202,6 +213,13 @@ func (b *build) reaches() bool {
 	}
 	ok, _ = r.Reaches()
 	return ok
+}
+
+// sealed is asked only where the answer may matter: it costs a question to the
+// engine.
+func (b *build) sealed(ctx context.Context) bool {
+	t, ok := b.engine.(Taker)
+	return ok && !t.Layouts(ctx)
 }
 
 func (b *build) heal(ctx context.Context) error {

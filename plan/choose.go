@@ -23,6 +23,7 @@ type Input struct {
 	Percent int      // of the scorecard, 0 to 100; nothing assessed is 100
 	Forced  Strategy // the user's choice; empty means by Percent
 	Reach   bool     // the builder reaches the gateway's address
+	Sealed  bool     // the builder takes no OCI layouts
 	Off     bool     // the user wants no gateway
 	Past    []Past   // the attempts so far, the first one first
 	Limit   int      // attempts at most; zero means 3
@@ -66,9 +67,11 @@ var rules = []rule{
 		"the gateway is switched off: the builder asks the registries itself"},
 	{"reach", func(in Input) bool { return len(in.Past) == 0 && in.Reach }, always(Gateway), false,
 		"the builder reaches the gateway: base images come through it"},
+	{"sealed", func(in Input) bool { return len(in.Past) == 0 && in.Sealed }, always(Direct), false,
+		"the builder neither reaches the gateway nor takes OCI layouts: it asks the registries itself"},
 	{"no reach", func(in Input) bool { return len(in.Past) == 0 }, always(Contexts), false,
 		"the builder has a network of its own: base images go over the build's session"},
-	{"unreachable", func(in Input) bool { return in.last().Unreachable && !in.tried(Contexts) }, always(Contexts), false,
+	{"unreachable", func(in Input) bool { return in.last().Unreachable && !in.Sealed && !in.tried(Contexts) }, always(Contexts), false,
 		"the builder could not connect to the gateway: base images go over the build's session"},
 	{"poisoned", func(in Input) bool { return in.last().Poisoned && !in.healed() }, again, true,
 		"the builder kept a spoiled download: a prune that matches nothing makes it let go"},

@@ -45,6 +45,8 @@ func TestRoads(t *testing.T) {
 	}{
 		{"the builder reaches the gateway", plan.Input{Reach: true}, plan.Gateway, false},
 		{"it does not", plan.Input{}, plan.Contexts, false},
+		{"it does not, and takes no layouts", plan.Input{Sealed: true}, plan.Direct, false},
+		{"it did not, and takes no layouts", plan.Input{Reach: true, Sealed: true, Past: []plan.Past{unreachable}}, "", false},
 		{"no gateway wanted", plan.Input{Reach: true, Off: true}, plan.Direct, false},
 		{"it did not, after all", plan.Input{Reach: true, Past: []plan.Past{unreachable}}, plan.Contexts, false},
 		{"not by any road", plan.Input{Past: []plan.Past{{Road: plan.Contexts, Unreachable: true}}}, "", false},
