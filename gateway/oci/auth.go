@@ -165,9 +165,9 @@ func (u *upstreamAuth) authorization(ctx context.Context, scope string, fresh bo
 	if login.Access != "" {
 		return "Bearer " + login.Access, nil
 	}
-	got, err := u.fetchToken(ctx, c, scope, login)
-	if fault.Of(err) == fault.Auth && u.goAnonymous() {
-		got, err = u.fetchToken(ctx, c, scope, Login{})
+	got, withheld, err := u.fetchToken(ctx, c, scope, login)
+	if fault.Of(err) == fault.Auth && !withheld && u.goAnonymous() {
+		got, _, err = u.fetchToken(ctx, c, scope, Login{})
 	}
 	if err != nil {
 		return "", u.explain(err)
@@ -200,27 +200,45 @@ func (u *upstreamAuth) saved(ctx context.Context) Login {
 	return u.login
 }
 
-// explain adds to a refusal what kept the saved login from being used.
+// explain adds to a refusal what kept the saved login from being of use.
 func (u *upstreamAuth) explain(err error) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.loginErr == nil || fault.Of(err) != fault.Auth {
+	switch {
+	case fault.Of(err) != fault.Auth:
+		return err
+	case u.anonymous:
+		return remarked(err, "the saved login was refused too")
+	case u.loginErr == nil:
 		return err
 	}
-	return fmt.Errorf("%w (the saved login could not be read: %v)", err, u.loginErr)
+	return remarked(err, fmt.Sprintf("the saved login could not be read: %v", u.loginErr))
+}
+
+// remarked adds a remark to what went wrong. It goes inside of a *fault.Error:
+// whoever retells that keeps what is in it and drops what is around it.
+func remarked(err error, remark string) error {
+	var own *fault.Error
+	if !errors.As(err, &own) {
+		return fmt.Errorf("%w (%s)", err, remark)
+	}
+	told := *own
+	told.Err = fmt.Errorf("%w (%s)", own.Err, remark)
+	return &told
 }
 
 // fetchToken asks the realm for a token. The login goes along only where the
-// realm belongs to the upstream; elsewhere the request is anonymous.
-func (u *upstreamAuth) fetchToken(ctx context.Context, c challenge, scope string, login Login) (token, error) {
+// realm belongs to the upstream; elsewhere it is withheld, and the request is
+// anonymous.
+func (u *upstreamAuth) fetchToken(ctx context.Context, c challenge, scope string, login Login) (_ token, withheld bool, _ error) {
 	realm, err := url.Parse(c.realm)
 	if err != nil || realm.Host == "" || realm.Scheme != "https" && realm.Scheme != "http" || realm.User != nil {
-		return token{}, &fault.Error{Op: "token", Endpoint: u.host, Kind: fault.Rejected, Err: errors.New("the challenge names no realm that can be asked")}
+		return token{}, false, &fault.Error{Op: "token", Endpoint: u.host, Kind: fault.Rejected, Err: errors.New("the challenge names no realm that can be asked")}
 	}
 	if realm.Scheme == "http" && u.scheme == "https" {
-		return token{}, &fault.Error{Op: "token", Endpoint: u.host, Kind: fault.Rejected, Err: errors.New("the challenge leads from https to http")}
+		return token{}, false, &fault.Error{Op: "token", Endpoint: u.host, Kind: fault.Rejected, Err: errors.New("the challenge leads from https to http")}
 	}
-	withheld := !login.anonymous() && !u.mayHave(realm)
+	withheld = !login.anonymous() && !u.mayHave(realm)
 	if withheld {
 		login = Login{}
 	}
@@ -229,9 +247,9 @@ func (u *upstreamAuth) fetchToken(ctx context.Context, c challenge, scope string
 	defer cancel()
 	got, err := requestToken(ctx, u.base, realm, c.service, scope, login)
 	if err != nil && withheld {
-		err = fmt.Errorf("%w (the login of %s was not sent to %s, which is not its own; allow it under tokens: in the settings)", err, u.host, realm.Host)
+		err = remarked(err, fmt.Sprintf("the login of %s was not sent to %s, which is not its own; allow it under tokens: in the settings", u.host, realm.Host))
 	}
-	return got, err
+	return got, withheld, err
 }
 
 func requestToken(ctx context.Context, base http.RoundTripper, realm *url.URL, service, scope string, login Login) (token, error) {

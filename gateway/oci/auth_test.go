@@ -3,6 +3,7 @@ package oci_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -254,6 +255,33 @@ func TestBrokenTokenEndpoints(t *testing.T) {
 			}
 			if !strings.Contains(err.Error(), host(t, tokens.URL)) {
 				t.Errorf("got %q, want the token endpoint named", err)
+			}
+		})
+	}
+}
+
+// What retells an error keeps a *fault.Error and drops what is around it.
+func TestARefusalSaysWhatBecameOfTheLogin(t *testing.T) {
+	closed, _ := tokenServer(t, false)
+	u, err := url.Parse(closed.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := "http://localhost:" + u.Port()
+	for _, c := range []struct {
+		name, realm, password string
+		want                  string
+	}{
+		{"a login that is refused", closed.URL, "of old", "the saved login was refused too"},
+		{"a realm that is not the registry's own", elsewhere, "secret", "was not sent to " + strings.TrimPrefix(elsewhere, "http://") + ", which is not its own"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			srv, _ := guarded(t, c.realm, "alices")
+			host := strings.TrimPrefix(srv.URL, "http://")
+			_, err := get(t, srv.URL, logins(map[string]oci.Login{host: {User: "alice", Password: c.password}}))
+			var own *fault.Error
+			if !errors.As(err, &own) || own.Kind != fault.Auth || !strings.Contains(own.Error(), c.want) {
+				t.Errorf("got %v, want a refusal that says %q", err, c.want)
 			}
 		})
 	}
