@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"runtime"
+	"strings"
+)
+
+// A row is one number, with what it stands against.
+type row struct {
+	what       string
+	base, ours string // medians
+	result     string
+	aim        string // "" where there is none
+	short      bool   // the aim was not reached
+}
+
+// A section is what one item came to.
+type section struct {
+	name string
+	rows []row
+}
+
+// how explains each item, by its name.
+var how = map[string]string{
+	"cached": `A Dockerfile of two stages and six steps is built by both until nothing is left to do, and then
+seven times more by each, in turns, on one BuildKit. The left number is stock buildx. The registry is on this machine,
+so what remains is the work of the programs themselves.`,
+	"pull": `An image of ten layers (1, 2, 3, 5, 8, 13, 20, 35, 60 and 100 MiB that do not compress) is pulled and
+unpacked by a BuildKit that was started for it and has nothing; outlast's store is empty too. The left number is stock
+buildx on the same BuildKit with the one source. Sources are real registries behind a proxy that sends at most
+50 MB/s on each connection, or as fast as it can. BuildKit asks for several layers at once; the programs, BuildKit and
+the sources share the same cores, so that the numbers as fast as loopback show what copying, hashing and writing to
+the store cost, which a network hides.`,
+	"blackhole": `The same pull, from two mirrors and an origin at 50 MB/s a connection. The left number is outlast with
+all of them well; on the right the first mirror leaves connections unanswered. Nothing is remembered from one
+pull to the next. Stock buildx, told of the same mirrors, is cut after 30 seconds; its time stands at the left.`,
+	"warm": `One blob of 100 MiB, in the store already, read by HTTP clients that throw it away, from the gateway and
+from Go's own http.FileServer in a process of its own (the left number), in turns. The result is the gateway's throughput in units of
+the file server's.`,
+	"memory": `The largest resident set (VmHWM) that the gateway's process ever had: 16 clients ask at once for a blob of
+1 GiB that it does not have yet, and then again when it does. The left number is after the first.`,
+}
+
+// page is docs/benchmarks.md.
+func page(sections []section) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `# Benchmarks
+
+<!-- Made by make bench: change internal/bench, not this page. -->
+
+What outlast costs where all is well, and what it gains. There is no pass or fail: each number stands beside the aim
+that it is measured against. Everything comes from one run on one machine (%s, %d cores, which the clients, the
+programs and the services share), by turns, and is a median, so compare the ratios and not the times.
+
+| | stands against | outlast | result | aim |
+| --- | ---: | ---: | ---: | --- |
+`, runtime.GOOS+"/"+runtime.GOARCH, runtime.NumCPU())
+	var short []string
+	for _, s := range sections {
+		for _, r := range s.rows {
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", r.what, r.base, r.ours, r.result, r.aim)
+			if r.short {
+				short = append(short, fmt.Sprintf("- %s: %s, aim %s", r.what, r.result, r.aim))
+			}
+		}
+	}
+	b.WriteString("\n## Where it falls short\n\n")
+	if len(short) == 0 {
+		short = []string{"In this run, nowhere."}
+	}
+	b.WriteString(strings.Join(short, "\n") + "\n\n## How it is measured\n")
+	for _, s := range sections {
+		fmt.Fprintf(&b, "\n`%s`: %s\n", s.name, how[s.name])
+	}
+	b.WriteString("\n`make bench` measures all, `go run ./internal/bench -only cached,warm` some of it.\n")
+	return b.Bytes()
+}
