@@ -104,8 +104,10 @@ func (j *job) forgive() {
 	}
 }
 
-// bySuspicion lists the sources that are of use: first those that had no part
-// in a spoiled copy, else by the board.
+// bySuspicion lists the sources that are of use: first those that are well and
+// had no part in a spoiled copy, then those that had, then those that are not
+// well; else by the board. A suspect costs a transfer at most, a source that is
+// silent its whole limit, as often as it is asked.
 func (j *job) bySuspicion(spoiled []print) []*candidate {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -116,9 +118,18 @@ func (j *job) bySuspicion(spoiled []print) []*candidate {
 			suspect[g.by] = true
 		}
 	}
+	class := func(c *candidate) int {
+		switch {
+		case suspect[c]:
+			return 1
+		case c.open || c.slow > 0 || c.failures > 0 || c.score < goodScore:
+			return 2
+		}
+		return 0
+	}
 	list := slices.DeleteFunc(slices.Clone(j.all), func(c *candidate) bool { return c.out })
 	slices.SortStableFunc(list, func(a, b *candidate) int {
-		if d := flag(suspect[a]) - flag(suspect[b]); d != 0 {
+		if d := class(a) - class(b); d != 0 {
 			return d
 		}
 		return need{}.better(a, b)

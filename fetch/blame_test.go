@@ -106,6 +106,30 @@ func TestTheUnsuspectedAreAskedFirst(t *testing.T) {
 	})
 }
 
+// A source that is silent had no part in a spoiled copy either, and is asked
+// last all the same.
+func TestTheSilentAreAskedAfterTheSuspects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		want := content(90_000)
+		w := newWorld(t)
+		w.fetch.Board = new(health.Board)
+		w.add(blob(spoil(want, 10)), first(faultnet.CutAfter(30_000)))
+		w.add(blob(want))
+		silent := w.add(blob(want), faultnet.Row{Fault: faultnet.Hang()})
+		for range 50 {
+			w.fetch.Board.Record(health.Observation{Endpoint: "a.example", At: time.Now()})
+		}
+		w.fetch.Board.Record(health.Observation{Endpoint: "c.example", At: time.Now(), Kind: fault.Timeout})
+		began := time.Now()
+		if _, _, err := w.spool(want); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > time.Second || len(silent.Log()) != 0 {
+			t.Errorf("took %v with %v, want the silent one left alone", took, silent.Log())
+		}
+	})
+}
+
 // A liar among those who bring parts at once.
 func TestALiarAmongParallelParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
