@@ -316,7 +316,12 @@ func readToken(resp *http.Response, body []byte, host string, at time.Time) (tok
 	if fault.IsHTML(resp.Header.Get("Content-Type"), body) {
 		return fail(fault.HTML, "status %d with a page instead of a token", resp.StatusCode)
 	}
-	if kind := fault.OfStatus(resp.StatusCode); kind != fault.None {
+	kind := fault.OfStatus(resp.StatusCode)
+	if kind == fault.NotFound {
+		// It is the endpoint that is not there: that says nothing of the image.
+		kind = fault.Rejected
+	}
+	if kind != fault.None {
 		return fail(kind, "status %d", resp.StatusCode)
 	}
 	if resp.StatusCode != http.StatusOK {

@@ -238,6 +238,7 @@ func TestBrokenTokenEndpoints(t *testing.T) {
 		want   fault.Kind
 	}{
 		{"503", func(w http.ResponseWriter) { w.WriteHeader(503) }, fault.Outage},
+		{"404, which says nothing of the image", func(w http.ResponseWriter) { w.WriteHeader(404) }, fault.Rejected},
 		{"400 with a page", func(w http.ResponseWriter) { w.WriteHeader(400); fmt.Fprint(w, "<h2>Our services") }, fault.HTML},
 		{"200 with a page", func(w http.ResponseWriter) { fmt.Fprint(w, "<!doctype html>") }, fault.HTML},
 		{"429", func(w http.ResponseWriter) { w.WriteHeader(429) }, fault.RateLimited},
