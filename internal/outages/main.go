@@ -1,0 +1,123 @@
+// Command outages runs the table of outages, each row with stock docker buildx
+// build and with outlast build, and writes what they came to for people who
+// decide whether Outlast is of use to them. make outages runs it.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"regexp"
+	"syscall"
+	"time"
+
+	"github.com/outlast-build/outlast/internal/testenv"
+	"github.com/outlast-build/outlast/internal/testenv/trial"
+)
+
+func main() {
+	if err := testenv.Isolate(); err != nil {
+		fmt.Fprintln(os.Stderr, "outages:", err)
+		os.Exit(1)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "outages:", err)
+		os.Exit(1)
+	}
+}
+
+// options are what the flags say.
+type options struct {
+	out     string
+	rows    *regexp.Regexp
+	workers int
+	cut     time.Duration // of stock
+	limit   time.Duration // of Outlast
+	only    string
+	logs    bool
+	list    bool
+}
+
+func readFlags() (options, error) {
+	var o options
+	flag.StringVar(&o.out, "o", "", "write the table to this `file` (default: standard output)")
+	rows := flag.String("rows", "", "run only the rows whose names match this `expression`; -list shows the names")
+	flag.IntVar(&o.workers, "workers", 5, "rows at once; most of their time is waiting")
+	flag.DurationVar(&o.cut, "cut", 30*time.Second, "cut stock off after this, and call it hanging")
+	flag.DurationVar(&o.limit, "limit", time.Minute, "the same for outlast")
+	flag.StringVar(&o.only, "only", "", "run only `outlast` or only stock")
+	flag.BoolVar(&o.logs, "logs", false, "print how each build by outlast went, and the logs of those that went wrong or took over 10 s")
+	flag.BoolVar(&o.list, "list", false, "list the rows and run none")
+	flag.Parse()
+	var err error
+	o.rows, err = regexp.Compile(*rows)
+	return o, err
+}
+
+func run(ctx context.Context) error {
+	o, err := readFlags()
+	if err != nil {
+		return err
+	}
+	lines, tales := chosen(o.rows)
+	if o.list {
+		for _, l := range lines {
+			fmt.Println(l.Row)
+		}
+		for _, t := range tales {
+			fmt.Println(t.name())
+		}
+		return nil
+	}
+	dir, err := os.MkdirTemp("", "ol")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b, err := trial.Open(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	began := time.Now()
+	if err := runAll(ctx, b, o, jobs(lines, tales)); err != nil {
+		return err
+	}
+	p := newPaper(o, lines)
+	p.Tales = tales
+	fmt.Fprintf(os.Stderr, "%d rows and %d stories in %v\n", len(lines), len(tales), time.Since(began).Round(time.Second))
+	if err := p.output(o.out); err != nil {
+		return err
+	}
+	return p.verdict()
+}
+
+// chosen lists the rows and the stories whose names match.
+func chosen(names *regexp.Regexp) (lines []*line, tales []*tale) {
+	for _, r := range append([]trial.Row{trial.Well()}, trial.Rows()...) {
+		if names.MatchString(r.String()) {
+			lines = append(lines, &line{Row: r})
+		}
+	}
+	for _, s := range trial.Stories() {
+		if t := (&tale{Story: s}); names.MatchString(t.name()) {
+			tales = append(tales, t)
+		}
+	}
+	return lines, tales
+}
+
+func jobs(lines []*line, tales []*tale) []job {
+	var all []job
+	for _, t := range tales {
+		all = append(all, t)
+	}
+	for _, l := range lines {
+		all = append(all, l)
+	}
+	return all
+}
