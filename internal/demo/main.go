@@ -33,7 +33,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	full := flags.Bool("full", false, "show every line that the builds print")
-	limit := flags.Duration("limit", 5*time.Second, "how long stock buildx may hang before it is cut")
+	limit := flags.Duration("limit", 10*time.Second, "how long stock buildx may hang before it is cut")
 	if err := flags.Parse(args); err != nil {
 		return usage
 	}
