@@ -39,11 +39,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	// Children get a signal when the thread ends that started them: keep it.
 	runtime.LockOSThread()
-	// A reader who goes away ends it too, in good order.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	// A reader who goes away ends it too, in good order: by the failing write,
+	// since the signal comes for each connection that a client has closed.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
-	p := newPaper(stdout, colored(stdout, os.Getenv))
+	p := newPaper(ending{stdout, stop}, colored(stdout, os.Getenv))
 	p.title("Outlast: an image built through an outage")
 	began := time.Now()
 	err := show(ctx, p, *full, *limit)
@@ -62,6 +64,20 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintf(stderr, "demo: %v\n", err)
 	return otherwise
+}
+
+// ending is a writer that calls end where nobody reads any more.
+type ending struct {
+	io.Writer
+	end func()
+}
+
+func (e ending) Write(b []byte) (int, error) {
+	n, err := e.Writer.Write(b)
+	if err != nil {
+		e.end()
+	}
+	return n, err
 }
 
 // colored reports whether colours may be written to w: a terminal that can,
