@@ -96,7 +96,7 @@ func (m *Mirror) fetch(ctx context.Context, a Asset) (*Body, error) {
 		return b, nil
 	}
 	b, err := m.admit(ctx, a)
-	if err == nil || definite(err) || m.Store != nil && !errors.Is(err, fs.ErrNotExist) && !spoke(err) {
+	if err == nil || definite(err) || m.Store != nil && !errors.Is(err, fs.ErrNotExist) && len(headless(err, m.sources(a, false))) == 0 {
 		return b, err
 	}
 	if a.Small {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -152,10 +153,14 @@ func (m *Mirror) resolve(ctx context.Context, a Asset, fallback bool) (answer, e
 	}
 	head, err := m.Fetcher.Head(ctx, ask)
 	if err != nil {
-		if definite(err) || !spoke(err) {
+		if ask.Sources = headless(err, ask.Sources); definite(err) || len(ask.Sources) == 0 {
 			return answer{}, err
 		}
-		return m.read(ctx, a, ask, p)
+		got, readErr := m.read(ctx, a, ask, p)
+		if readErr != nil && !definite(readErr) {
+			readErr = err // which knows of all sources
+		}
+		return got, readErr
 	}
 	d := p.Pin(head.Header)
 	if d == "" {
@@ -169,19 +174,18 @@ func (m *Mirror) resolve(ctx context.Context, a Asset, fallback bool) (answer, e
 	return answer{pinned: pinned, body: b, spoke: head.Endpoint}, nil
 }
 
-// spoke reports whether any upstream answered in HTTP at all: then a GET may
-// fare better than the HEAD did. Of one that was silent, it would not.
-func spoke(err error) bool {
+// headless lists the sources that did not take a HEAD as such: a GET may fare
+// better there. Of one that was silent or reports an outage, it would not.
+func headless(err error, sources []fetch.Source) []fetch.Source {
 	var failure *fetch.Failure
 	if !errors.As(err, &failure) {
-		return false
+		return nil
 	}
-	for _, try := range failure.Tries {
-		if try.Status != 0 {
-			return true
-		}
-	}
-	return false
+	return slices.DeleteFunc(slices.Clone(sources), func(s fetch.Source) bool {
+		return !slices.ContainsFunc(failure.Tries, func(t fetch.Try) bool {
+			return t.Endpoint == s.Endpoint && t.Status != 0 && (t.Kind == fault.Rejected || t.Status == http.StatusNotImplemented)
+		})
+	})
 }
 
 // read gets a's bytes whole. They must match the digest that the upstream

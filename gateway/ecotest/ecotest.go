@@ -53,6 +53,8 @@ func Run(t *testing.T, s Subject) {
 		{"with everything down and the store warm, content is served", warm},
 		{"an old answer of who may not speak any more does not count", strangers},
 		{"with everything down and nothing stored, the answer is 502 in time", cold},
+		{"with nothing stored, nobody is asked more often than the limits say", patient},
+		{"who does not take a HEAD is asked by GET", headless},
 		{"one mirror's no does not win over the origin's silence", mirrorsNo},
 		{"the origin's no is passed on", originsNo},
 		{"spoiled content from everywhere is not served", spoiled},
@@ -241,6 +243,33 @@ func cold(t *testing.T, r *rig, path string) {
 			})
 		})
 	}
+}
+
+// patient: three tries of a source that hangs take three times its limit, and a
+// little for the waits between them.
+func patient(t *testing.T, r *rig, path string) {
+	r.bubble(t, t.TempDir(), func(t *testing.T) {
+		r.mirror.Play(faultnet.Always(faultnet.Hang()))
+		r.origin.Play(faultnet.Always(faultnet.Status(503)))
+		began := time.Now()
+		if w := r.get(path); w.Code != http.StatusBadGateway {
+			t.Errorf("got %d %s, want 502", w.Code, w.Body)
+		}
+		if took := time.Since(began); took > 25*time.Second {
+			t.Errorf("took %v, want at most 25 s", took)
+		}
+	})
+}
+
+func headless(t *testing.T, r *rig, path string) {
+	var want []byte
+	r.bubble(t, t.TempDir(), func(t *testing.T) { want = r.want(t, path) })
+	r.bubble(t, t.TempDir(), func(t *testing.T) {
+		noHead := faultnet.Script{{Method: http.MethodHead, Fault: faultnet.Status(http.StatusMethodNotAllowed)}}
+		r.mirror.Play(noHead)
+		r.origin.Play(noHead)
+		r.check(t, r.get(path), want)
+	})
 }
 
 func mirrorsNo(t *testing.T, r *rig, path string) {
