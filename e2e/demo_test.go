@@ -23,7 +23,9 @@ func buildDemo(t *testing.T) string {
 	}
 	testenv.Images(t)
 	path := filepath.Join(t.TempDir(), "demo")
-	mustRun(t, testenv.Tool(t, "go"), "build", "-C", "..", "-o", path, "./internal/demo")
+	if _, err := testenv.Run(t.Context(), nil, testenv.Tool(t, "go"), "build", "-C", "..", "-o", path, "./internal/demo"); err != nil {
+		t.Fatal(err)
+	}
 	return path
 }
 

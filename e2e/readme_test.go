@@ -1,63 +1,126 @@
 package e2e
 
 import (
+	"net/http"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
+
+	"github.com/outlast-build/outlast/internal/testenv"
 )
 
-var fenced = regexp.MustCompile("(?s)```sh\n(.*?)```")
+var fence = regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$")
 
-// Every command of the README is one that is known here, and run.
-func TestReadme(t *testing.T) {
+// Every command of the README is tried here, as it stands there. A command
+// that this table does not know fails the test: add how it is tried.
+func TestTheReadmeIsTrue(t *testing.T) {
 	text, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var commands []string
-	for _, block := range fenced.FindAllStringSubmatch(string(text), -1) {
-		for line := range strings.Lines(block[1]) {
-			commands = append(commands, strings.TrimSpace(line))
+	b := newBench(t, publicSites)
+	// The two that run everything are run by others: here, that they can be.
+	planned := func(t *testing.T, command []string) {
+		r := b.inRoot(t, append([]string{command[0], "-n"}, command[1:]...)...)
+		r.want(t, 0)
+	}
+	tries := map[string]func(*testing.T, []string){
+		"make demo": planned, // TestTheDemoDoesWhatItTells
+		"make test": planned,
+		"make build": func(t *testing.T, command []string) {
+			r := b.inRoot(t, command...)
+			r.want(t, 0)
+		},
+		"bin/outlast build": func(t *testing.T, command []string) {
+			r := b.inRoot(t, command...)
+			r.want(t, 0)
+		},
+		"bin/outlast gateway": b.tryGateway,
+	}
+	blocks := fence.FindAllStringSubmatch(string(text), -1)
+	tried := make(map[string]bool)
+	for _, block := range blocks {
+		switch block[1] {
+		case "sh":
+			for line := range strings.Lines(block[2]) {
+				words := strings.Fields(line)
+				if len(words) < 2 || strings.HasPrefix(line, "#") {
+					continue
+				}
+				name := words[0] + " " + words[1]
+				try, ok := tries[name]
+				if !ok {
+					t.Errorf("the README has a command that nobody tries: %s", line)
+					continue
+				}
+				tried[name] = true
+				t.Run(strings.TrimSpace(line), func(t *testing.T) { try(t, words) })
+			}
+		case "yaml":
+			t.Run("its settings", func(t *testing.T) {
+				file := filepath.Join(t.TempDir(), "outlast.yaml")
+				if err := os.WriteFile(file, []byte(block[2]), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				b.inRoot(t, b.outlast, "config", "--config", file).want(t, 0)
+			})
 		}
 	}
-	run := map[string]func(t *testing.T){
-		// These two and what they need are run whole, by CI and by hand.
-		"make demo":  makes("demo"),
-		"make test":  makes("test"),
-		"make build": makes("build"),
-		"bin/outlast build -t app:dev examples/conductor-loop": func(t *testing.T) {
-			b := newBench(t, publicSites)
-			b.build(example, "-t", "app:dev").want(t, 0)
-		},
-		"bin/outlast gateway --listen 127.0.0.1:5100": func(t *testing.T) {
-			b := newBench(t, publicSites)
-			b.run("gateway", "--help").want(t, 0, "--listen")
-		},
-	}
-	if len(commands) != len(run) {
-		t.Errorf("got commands %q, want %d of them", commands, len(run))
-	}
-	for _, c := range commands {
-		f, ok := run[c]
-		if !ok {
-			t.Errorf("nobody tries %q", c)
-			continue
+	for name := range tries {
+		if !tried[name] {
+			t.Errorf("the README does not say %q any more: take it out of this table", name)
 		}
-		t.Run(c, f)
 	}
 }
 
-// makes checks that the Makefile has a target.
-func makes(target string) func(t *testing.T) {
-	return func(t *testing.T) {
-		makefile, err := os.ReadFile("../Makefile")
-		if err != nil {
-			t.Fatal(err)
+// inRoot runs a command in the root of the repository, with the bench's
+// BuildKit and registries.
+func (b *bench) inRoot(t *testing.T, command ...string) result {
+	t.Helper()
+	return execute(t, b.command(t, command...))
+}
+
+func (b *bench) command(t *testing.T, command ...string) *exec.Cmd {
+	t.Helper()
+	file, err := b.cloud.WriteSettings(b.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+	cmd.Dir = ".."
+	cmd.Env = append(os.Environ(), b.buildx.Environ()...)
+	cmd.Env = append(cmd.Env, "BUILDKIT_HOST="+b.buildkit.Addr(), "OUTLAST_CONFIG="+file, "XDG_STATE_HOME="+b.dir+"/state", "NO_COLOR=1")
+	return cmd
+}
+
+// tryGateway starts a gateway as told, pulls from it, and interrupts it.
+func (b *bench) tryGateway(t *testing.T, command []string) {
+	cmd := b.command(t, command...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	address := command[len(command)-1]
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		resp, err := http.Get("http://" + address + "/v2/")
+		if err == nil {
+			resp.Body.Close()
+			break
 		}
-		if !slices.ContainsFunc(strings.Split(string(makefile), "\n"), func(l string) bool { return strings.HasPrefix(l, target+":") }) {
-			t.Errorf("there is no target %s", target)
+		if time.Now().After(deadline) {
+			t.Errorf("nothing listens on %s: %v", address, err)
+			break
 		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	mustRun(t, testenv.Tool(t, "crane"), "digest", address+"/docker.io/library/alpine:3")
+	cmd.Process.Signal(syscall.SIGINT)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the gateway, interrupted, ended with %v, want 0", err)
 	}
 }
