@@ -120,6 +120,7 @@ func startGateway(t *testing.T, settings string) string {
 	}
 	cmd := exec.Command(testenv.Outlast(t), "gateway", "--listen", "127.0.0.1:0", "--format", "json", "--config", file)
 	cmd.Env = append(os.Environ(), "HOME="+dir, "DOCKER_CONFIG="+dir, "NO_COLOR=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // nothing outlives a test that is killed
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
