@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 )
@@ -43,6 +44,16 @@ the file server's.`,
 1 GiB that it does not have yet, and then again when it does. The left number is after the first.`,
 }
 
+// load is the system's load average over 1, 5 and 15 minutes.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	fields := strings.Fields(string(text))
+	if err != nil || len(fields) < 3 {
+		return "not known"
+	}
+	return strings.Join(fields[:3], ", ")
+}
+
 // page is docs/benchmarks.md.
 func page(sections []section) []byte {
 	var b bytes.Buffer
@@ -54,9 +65,12 @@ What outlast costs where all is well, and what it gains. There is no pass or fai
 that it is measured against. Everything comes from one run on one machine (%s, %d cores, which the clients, the
 programs and the services share), by turns, and is a median, so compare the ratios and not the times.
 
+The load average when all was measured was %s; above the number of cores, other work ran beside, and
+even the ratios of pulls differ from run to run.
+
 | | stands against | outlast | result | aim |
 | --- | ---: | ---: | ---: | --- |
-`, runtime.GOOS+"/"+runtime.GOARCH, runtime.NumCPU())
+`, runtime.GOOS+"/"+runtime.GOARCH, runtime.NumCPU(), load())
 	var short []string
 	for _, s := range sections {
 		for _, r := range s.rows {

@@ -69,9 +69,9 @@ func measurePull(ctx context.Context, w *world) ([]row, error) {
 	}
 	return []row{
 		pullRow("cold pull at 50 MB/s a connection: one source", slow[0], slow[1], "at most 1.00×", 1),
-		pullRow("the same with two mirrors beside it", slow[0], slow[2], "below 1.00×", 1),
+		pullRow("cold pull at 50 MB/s a connection: two mirrors and origin", slow[0], slow[2], "below 1.00×", 1),
 		pullRow("cold pull as fast as loopback: one source", fast[0], fast[1], "", 0),
-		pullRow("the same with two mirrors beside it, as fast as loopback", fast[0], fast[2], "", 0),
+		pullRow("cold pull as fast as loopback: two mirrors and origin", fast[0], fast[2], "", 0),
 	}, nil
 }
 
