@@ -34,13 +34,24 @@ const nothing = "id=outlast-matches-nothing"
 // which goes through all of its content.
 const healLimit = 2 * time.Minute
 
+// healPauses are before each prune. What a failed build was downloading beside
+// is let go of only after the build has ended; a prune at once was seen to leave
+// a second spoiled layer behind, in one of three tries.
+var healPauses = []time.Duration{0, 250 * time.Millisecond, 750 * time.Millisecond}
+
 // Heal makes the builder's daemon forget spoiled bytes of broken downloads. It
-// asks for a prune that matches nothing: no record of the user's goes, but the
+// asks for prunes that match nothing: no record of the user's goes, but the
 // daemon collects what no record needs, and the spoiled bytes are such.
 func (b Builder) Heal(ctx context.Context, env []string) error {
-	_, err := b.ask(ctx, env, healLimit, "prune", "--force", "--filter", nothing)
-	if err != nil {
-		return &fault.Error{Op: "collect the engine's garbage", Kind: fault.Engine, Err: err}
+	for _, pause := range healPauses {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if _, err := b.ask(ctx, env, healLimit, "prune", "--force", "--filter", nothing); err != nil {
+			return &fault.Error{Op: "collect the engine's garbage", Kind: fault.Engine, Err: err}
+		}
 	}
 	return nil
 }

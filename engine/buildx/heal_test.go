@@ -111,7 +111,12 @@ func TestHealNeverPrunesAnything(t *testing.T) {
 		t.Fatal(err)
 	}
 	calls := f.calls(t)
-	if len(calls) != 1 || !strings.Contains(strings.Join(calls[0].Args, " "), "prune --force --filter id=outlast-matches-nothing --builder mine") {
-		t.Errorf("got %+v", calls)
+	if len(calls) == 0 {
+		t.Error("got no prune at all")
+	}
+	for _, c := range calls {
+		if !strings.Contains(strings.Join(c.Args, " "), "prune --force --filter id=outlast-matches-nothing --builder mine") {
+			t.Errorf("got %+v", c)
+		}
 	}
 }
