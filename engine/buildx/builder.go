@@ -189,7 +189,7 @@ func (s Search) inspect(ctx context.Context, cli CLI, env []string, name string)
 		args = append(args, "--", name)
 	}
 	// buildx keeps to its time-out wherever it knows that it waits.
-	out, err := cli.ask(ctx, env, s.wait()+time.Second, args...)
+	out, err := cli.question(ctx, env, s.wait()+time.Second, args...)
 	if err != nil {
 		return Builder{}, err.Error()
 	}
