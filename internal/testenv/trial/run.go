@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -107,17 +108,36 @@ func end(group int, ended <-chan error) error {
 	}
 }
 
-var telling = regexp.MustCompile(`^(outlast: |ERROR: )(.*)$`)
+var (
+	noted   = regexp.MustCompile(`^#\d+ \[outlast\] (.*)$`)
+	summed  = regexp.MustCompile(`^outlast: (.*)$`)
+	refused = regexp.MustCompile(`^ERROR: (?:failed to build: )?(?:failed to solve: )?(.*)$`)
+	digests = regexp.MustCompile(`sha256:([0-9a-f]{12})[0-9a-f]{52}`)
+	counts  = regexp.MustCompile(` \(\d+ of \d+ requests\)`)
+)
 
-// said are the lines of a log that sum the build up.
+// said are the lines of a log that sum the build up: what Outlast says at the
+// end, what it noted on the way and said no more, and else BuildKit's error.
 func said(log string) []string {
-	var lines []string
+	var notes, sums, errs []string
 	for line := range strings.Lines(log) {
-		m := telling.FindStringSubmatch(strings.TrimSpace(line))
-		if m == nil || strings.HasPrefix(m[2], "built ") || strings.HasPrefix(m[2], "warning: OUTLAST_") {
-			continue
+		line = digests.ReplaceAllString(strings.TrimSpace(line), "sha256:$1…")
+		for pattern, list := range map[*regexp.Regexp]*[]string{noted: &notes, summed: &sums, refused: &errs} {
+			if m := pattern.FindStringSubmatch(line); m != nil {
+				*list = append(*list, strings.TrimSpace(counts.ReplaceAllString(m[1], "")))
+			}
 		}
-		lines = append(lines, m[2])
 	}
-	return lines
+	sums = slices.DeleteFunc(sums, func(s string) bool {
+		return strings.HasPrefix(s, "built ") || strings.HasPrefix(s, "warning: OUTLAST_") || strings.Contains(s, "; strategy ") || strings.HasSuffix(s, ": no other source had it")
+	})
+	for _, note := range notes {
+		if !slices.ContainsFunc(sums, func(s string) bool { return strings.HasPrefix(s, note) }) {
+			sums = append(sums, note)
+		}
+	}
+	if len(sums) > 0 {
+		return sums
+	}
+	return errs
 }

@@ -148,13 +148,13 @@ func poisoned(ctx context.Context, s *scene) {
 	s.do(s.write("FROM scratch\nCOPY Dockerfile /mine\n"))
 	r := s.build(ctx, "stock builds something else, which is to stay", s.stock, limit/2)
 	s.want(r.Outcome == Built, r, "a build")
+	before := s.records(ctx)
 	s.do(s.write(fmt.Sprintf(dockerfile, s.reference())))
 	r = s.build(ctx, "mirror-1 spoils layers: stock", s.stock, limit/2)
 	s.want(r.Outcome == Failed, r, "stock to be poisoned: else this is no test")
 	s.play(nil, nil, nil)
 	r = s.build(ctx, "all is well again: stock", s.stock, limit/2)
 	s.want(r.Outcome == Failed, r, "stock to stay poisoned: else this is no test")
-	before := s.records(ctx)
 	r = s.build(ctx, "all is well: outlast build", s.outlast, limit)
 	s.want(r.Outcome == Built, r, "a build")
 	s.want(strings.Contains(r.Log, "spoiled download"), r, "it to say what it did")
@@ -163,7 +163,7 @@ func poisoned(ctx context.Context, s *scene) {
 		s.want(slices.Contains(after, id), r, "the record %s still in the build cache %q", id, after)
 	}
 	s.want(len(before) > 0, r, "records in the build cache before")
-	s.steps = append(s.steps, Step{Did: fmt.Sprintf("records in the build cache: %d before, of which %d after", len(before), len(before))})
+	s.steps = append(s.steps, Step{Did: fmt.Sprintf("`buildx du`: all %d records of the first build are still there", len(before))})
 }
 
 // records lists what the build cache holds.
