@@ -33,7 +33,7 @@ images: tools ## base images for tests and the demo, in .tools/images
 test: lint unit e2e ## everything: format, vet, staticcheck, unit and command tests, end to end
 
 .PHONY: lint
-lint: fmt vet staticcheck ## format, vet and staticcheck
+lint: fmt vet staticcheck shellcheck ## format, vet, staticcheck and shellcheck
 
 .PHONY: fmt
 fmt:
@@ -48,6 +48,10 @@ vet:
 .PHONY: staticcheck
 staticcheck: tool-staticcheck
 	.tools/bin/staticcheck ./...
+
+.PHONY: shellcheck
+shellcheck: packages ## the shell scripts
+	shellcheck scripts/*.sh tools/build tools/packages .ci/run
 
 .PHONY: unit
 unit: tools images ## unit and command tests, with the race detector
