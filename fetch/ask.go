@@ -5,6 +5,7 @@
 package fetch
 
 import (
+	"io"
 	"net/http"
 	"time"
 
@@ -37,8 +38,13 @@ type Ask struct {
 	// what could be a secret: it is for Accept and the like.
 	Header http.Header
 	Digest digest.Digest // proves the content; empty where it is not known
-	Size   int64         // of the whole content, in bytes; 0 means unknown
-	Limit  int64         // most bytes that Bytes holds in memory; 0 means DefaultLimit
+	// Prove, if not nil, proves content whose digest is not known, once all of
+	// it is there: only Spool takes it. Its error says what is wrong with the
+	// content, unless it is of kind fault.Resource. It reads from one goroutine
+	// at a time.
+	Prove func(r io.ReaderAt, size int64) error
+	Size  int64 // of the whole content, in bytes; 0 means unknown
+	Limit int64 // most bytes that Bytes holds in memory; 0 means DefaultLimit
 
 	// HTML says that a page for people is a proper answer. Where it is not, a
 	// page is a failure of its upstream, whatever its status.

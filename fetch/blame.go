@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -18,10 +19,10 @@ type print []struct {
 	sum digest.Digest
 }
 
-func take(w io.ReaderAt, alg digest.Algorithm, segs segments) (print, error) {
+func take(w io.ReaderAt, segs segments) (print, error) {
 	p := make(print, len(segs))
 	for i, g := range segs {
-		sum, err := digestOf(w, alg, g.span)
+		sum, err := digestOf(w, g.span)
 		if err != nil {
 			return nil, err
 		}
@@ -35,7 +36,7 @@ func (p print) compare(w io.ReaderAt, size int64, j *job) error {
 	wrong := make(map[*candidate]segments)
 	for _, g := range p {
 		if g.end <= size {
-			sum, err := digestOf(w, j.ask.Digest.Algorithm(), g.span)
+			sum, err := digestOf(w, g.span)
 			if err != nil {
 				return err
 			}
@@ -49,19 +50,28 @@ func (p print) compare(w io.ReaderAt, size int64, j *job) error {
 	}
 	for c, segs := range wrong {
 		if !j.proved(c) {
-			j.blame(c, segs)
+			j.blame(c, segs, errNoMatch(j.ask.Digest))
 		}
 	}
 	return nil
 }
 
-// blame reports that what c sent does not match the digest. It is of no more
-// use for this Ask.
-func (j *job) blame(c *candidate, segs segments) {
+// errNoMatch says what is wrong with spoiled bytes. Without a digest they differ
+// from those that were proved.
+func errNoMatch(d digest.Digest) error {
+	if d == "" {
+		return errors.New("do not match what was proved")
+	}
+	return fmt.Errorf("do not match %s", d)
+}
+
+// blame reports that what c sent was found wrong. It is of no more use for this
+// Ask.
+func (j *job) blame(c *candidate, segs segments, wrong error) {
 	t := j.try(c, time.Now())
 	t.Kind = fault.Corrupt
 	t.Err = &fault.Error{Endpoint: c.Endpoint, Kind: fault.Corrupt,
-		Err: fmt.Errorf("bytes %d to %d do not match %s", segs[0].off, segs.last(), j.ask.Digest)}
+		Err: fmt.Errorf("bytes %d to %d %w", segs[0].off, segs.last(), wrong)}
 	j.mu.Lock()
 	c.active++
 	j.mu.Unlock()

@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"fmt"
 	"hash"
 	"io"
 	"sync"
@@ -17,16 +18,58 @@ type proof interface {
 	// matches reports whether the first size bytes, which are written and all
 	// there is, are what the digest says. An error is the sink's.
 	matches(size int64) (bool, error)
+	// wrong says what was found, after matches said no: "do not match …".
+	wrong() error
 	// stop ends the use of the sink.
 	stop()
 }
 
-// newProof returns a proof of d in w. buf is used until it is stopped.
-func newProof(w Sink, d digest.Digest, buf []byte) proof {
-	if v, ok := w.(verifier); ok {
-		return ownProof{v, d}
+// newProof returns a proof of what is asked for in w. buf is used until it is
+// stopped.
+func newProof(w Sink, a *Ask, buf []byte) proof {
+	if a.Digest == "" {
+		return &askersProof{w: w, prove: a.Prove}
 	}
-	return newProver(w, d, buf)
+	if v, ok := w.(verifier); ok {
+		return ownProof{v, a.Digest}
+	}
+	return newProver(w, a.Digest, buf)
+}
+
+// askersProof is that of who asked, for content without a digest.
+type askersProof struct {
+	w      Sink
+	prove  func(io.ReaderAt, int64) error
+	found  error
+	broken error // of the sink
+}
+
+func (p *askersProof) reach(int64)  {}
+func (p *askersProof) stop()        {}
+func (p *askersProof) wrong() error { return fmt.Errorf("cannot be right: %w", p.found) }
+
+// ReadAt reads from the sink, and remembers where that failed: it is no fault
+// of the content.
+func (p *askersProof) ReadAt(b []byte, off int64) (int, error) {
+	n, err := p.w.ReadAt(b, off)
+	if err != nil && err != io.EOF {
+		p.broken = err
+	}
+	return n, err
+}
+
+func (p *askersProof) matches(size int64) (bool, error) {
+	if err := cut(p.w, size); err != nil {
+		return false, err
+	}
+	p.found = p.prove(p, size)
+	switch {
+	case p.broken != nil:
+		return false, sinkError("read back", p.broken)
+	case fault.Of(p.found) == fault.Resource:
+		return false, p.found
+	}
+	return p.found == nil, nil
 }
 
 // A verifier is a sink that hashes what it is given as it comes, such as
@@ -41,8 +84,9 @@ type ownProof struct {
 	d digest.Digest
 }
 
-func (p ownProof) reach(int64) {}
-func (p ownProof) stop()       {}
+func (p ownProof) reach(int64)  {}
+func (p ownProof) stop()        {}
+func (p ownProof) wrong() error { return errNoMatch(p.d) }
 
 func (p ownProof) matches(size int64) (bool, error) {
 	if err := cut(p.v, size); err != nil {
@@ -155,6 +199,8 @@ func (p *prover) matches(size int64) (bool, error) {
 	}
 	return digest.NewDigest(p.d.Algorithm(), p.hash) == p.d, p.err
 }
+
+func (p *prover) wrong() error { return errNoMatch(p.d) }
 
 func (p *prover) stop() {
 	p.mu.Lock()

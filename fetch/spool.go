@@ -19,7 +19,8 @@ type Sink interface {
 	io.ReaderAt
 }
 
-// Spool gets content of a known digest into w, and proves it there. Large
+// Spool gets content of a known digest, or with a proof of its own, into w, and
+// proves it there. Large
 // content comes in parts from several sources at once, and what breaks off
 // goes on elsewhere. Where Spool returns an error, what w holds is not to be
 // used; nothing is written to w any more when it has returned. The error is a
@@ -30,8 +31,8 @@ func (f *Fetcher) Spool(ctx context.Context, ask Ask, w Sink) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	if ask.Digest == "" {
-		return Answer{}, &fault.Error{Op: ask.Name, Kind: fault.Rejected, Err: errors.New("spooling needs a digest")}
+	if ask.Digest == "" && ask.Prove == nil {
+		return Answer{}, &fault.Error{Op: ask.Name, Kind: fault.Rejected, Err: errors.New("spooling needs a digest or a proof")}
 	}
 	j.resumes = true
 	s := spool{j: j, w: w}
@@ -92,7 +93,7 @@ func (s *spool) collect(ctx context.Context, only *candidate) (*transfer, error)
 	defer s.j.f.chunks.Put(buf)
 	t := &transfer{j: s.j, w: s.w, only: only, ends: make(chan workEnd),
 		ground: newGround(s.j.ask.wholeOf().size),
-		proof:  newProof(s.w, s.j.ask.Digest, *buf)}
+		proof:  newProof(s.w, s.j.ask, *buf)}
 	defer t.proof.stop()
 	s.j.forgive()
 	if err := t.run(ctx); err != nil {
@@ -104,10 +105,10 @@ func (s *spool) collect(ctx context.Context, only *candidate) (*transfer, error)
 	}
 	senders := t.ground.done.senders()
 	if len(senders) == 1 {
-		s.j.blame(senders[0], t.ground.done)
+		s.j.blame(senders[0], t.ground.done, t.proof.wrong())
 		return t, errSpoiled
 	}
-	p, err := take(s.w, s.j.ask.Digest.Algorithm(), t.ground.done)
+	p, err := take(s.w, t.ground.done)
 	if err != nil {
 		return t, err
 	}
@@ -131,10 +132,10 @@ func (s *spool) finish(t *transfer) (Answer, error) {
 }
 
 // digestOf returns the digest of a part of w.
-func digestOf(w io.ReaderAt, alg digest.Algorithm, p span) (digest.Digest, error) {
-	h := alg.Hash()
-	if _, err := io.Copy(h, io.NewSectionReader(w, p.off, p.len())); err != nil {
+func digestOf(w io.ReaderAt, p span) (digest.Digest, error) {
+	d, err := digest.FromReader(io.NewSectionReader(w, p.off, p.len()))
+	if err != nil {
 		return "", sinkError("read back", err)
 	}
-	return digest.NewDigest(alg, h), nil
+	return d, nil
 }
