@@ -5,6 +5,8 @@
 package gateway
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"time"
 
@@ -63,18 +65,47 @@ type Typer interface {
 	Type(body []byte) string
 }
 
+// A Looker is an ecosystem that needs more of its own content to judge what is
+// asked for: an index, to prove a package by. It is given a way to find it
+// before the first request; what it finds so is no answer to a client. The
+// caller of find closes what it gets.
+type Looker interface {
+	Look(find func(context.Context, Asset) (*Body, error))
+}
+
 // An Asset is what a request asks for.
 type Asset struct {
 	Key    string        // the name of the content in the store; private content has its registry and repository in it
 	Name   string        // for people: docker.io/library/golang:1.26
 	Origin string        // whose upstreams have it: a registry's host
 	Path   string        // below an upstream's base; an Upstream's Locate turns it into an address
-	Digest digest.Digest // proves the content; empty for what moves
+	Digest digest.Digest // proves the content; empty for what moves, and where Prove does it
 	Accept string        // the media types that the client takes; empty means any
 	Type   string        // the media type to answer with; empty means the upstream's
 	Size   int64         // known size in bytes; 0 means unknown
 	Small  bool          // fits in memory: a manifest, an index
 	Fresh  time.Duration // how long an answer about moving content needs no new one
+
+	// Prove, if not nil, says that the content never changes under Key although
+	// no digest is known ahead: the bytes that were seen first stay. It judges
+	// what an upstream sent, and may be called at once from many places.
+	Prove Prove
+	// Check, if not nil, judges what an upstream says of moving content.
+	Check func(body []byte) error
+}
+
+// A Prove judges a whole body of content whose digest is not known ahead.
+type Prove func(ctx context.Context, body io.ReaderAt, size int64) (Proof, error)
+
+// A Proof is what came of a Prove.
+type Proof struct {
+	// Mark is what the content is known by where upstreams may send it in
+	// several forms: other bytes with the same mark are the same content. Empty
+	// means that its bytes are what it is known by.
+	Mark string
+	// Sure says that somebody who knows vouches for the content, whoever sent
+	// it. Else it counts only for those who trust its sender.
+	Sure bool
 }
 
 // An Upstream is one place that may have an origin's content.

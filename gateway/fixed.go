@@ -177,6 +177,12 @@ func (m *Mirror) spool(ctx context.Context, a Asset) (*Body, error) {
 		w.Close()
 		return nil, err
 	}
+	return m.serveSpool(a, answer, w, func() { m.remember(a, answer.Size) })
+}
+
+// serveSpool returns what w holds, proved to be a's, and has the store make it
+// durable; then it calls kept. It closes w.
+func (m *Mirror) serveSpool(a Asset, answer fetch.Answer, w *cas.Writer, kept func()) (*Body, error) {
 	f, err := w.File()
 	if err != nil {
 		w.Close()
@@ -189,7 +195,7 @@ func (m *Mirror) spool(ctx context.Context, a Asset) (*Body, error) {
 		defer w.Close()
 		// A store that cannot be written is skipped: who waits has the spool.
 		if w.Commit(a.Digest) == nil {
-			m.remember(a, answer.Size)
+			kept()
 		}
 	})
 	return b, nil
@@ -207,8 +213,12 @@ func (m *Mirror) spoolAside(ctx context.Context, a Asset) (*Body, error) {
 		return nil, storeError(err)
 	}
 	os.Remove(f.Name())
-	answer, err := m.Fetcher.Spool(ctx, m.ask(a, false), aside{f})
-	if err == nil {
+	ask := m.ask(a, false)
+	if a.Prove != nil {
+		ask = m.askOnce(ctx, a, record{}).Ask
+	}
+	answer, err := m.Fetcher.Spool(ctx, ask, aside{f})
+	if err == nil && a.Digest != "" {
 		err = proved(f, a.Digest)
 	}
 	if err != nil {

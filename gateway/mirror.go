@@ -65,6 +65,9 @@ type Served struct {
 // ends or Close is called. It must be called once, before the first request.
 func (m *Mirror) Start(ctx context.Context) {
 	m.run, m.stop = context.WithCancelCause(ctx)
+	if l, ok := m.Ecosystem.(Looker); ok {
+		l.Look(func(ctx context.Context, a Asset) (*Body, error) { return m.find(ctx, a, false) })
+	}
 }
 
 // Close ends all fetches under way, and waits until the store has what came.
@@ -110,10 +113,13 @@ func (m *Mirror) find(ctx context.Context, a Asset, head bool) (*Body, error) {
 		return nil, &AnswerError{http.StatusForbidden,
 			fmt.Errorf("%s is named neither in the settings nor in this build; name it under registries in the settings", a.Origin)}
 	}
-	if a.Digest == "" {
-		return m.moving(ctx, a)
+	switch {
+	case a.Digest != "":
+		return m.fixed(ctx, a, head)
+	case a.Prove != nil:
+		return m.once(ctx, a, head)
 	}
-	return m.fixed(ctx, a, head)
+	return m.moving(ctx, a)
 }
 
 func (m *Mirror) fail(w http.ResponseWriter, r *http.Request, err error) {
@@ -176,6 +182,9 @@ func (m *Mirror) ask(a Asset, moving bool) fetch.Ask {
 		Ordered: moving}
 	if moving {
 		ask.Patience = originPatience
+	}
+	if check := a.Check; check != nil {
+		ask.Check = func(got fetch.Answer) error { return check(got.Body) }
 	}
 	if a.Accept != "" {
 		ask.Header = http.Header{"Accept": {a.Accept}}

@@ -84,12 +84,15 @@ func (m *Mirror) last(a Asset) (cas.Name, error) {
 	if err != nil {
 		return cas.Name{}, err
 	}
-	for _, u := range m.Upstreams(a.Origin) {
-		if u.Moving && u.Base == last.Note[spokenBy] {
-			return last, nil
-		}
+	if !m.speaks(a, last.Note[spokenBy]) {
+		return cas.Name{}, fs.ErrNotExist
 	}
-	return cas.Name{}, fs.ErrNotExist
+	return last, nil
+}
+
+// speaks reports whether the upstream at base may say what a stands for.
+func (m *Mirror) speaks(a Asset, base string) bool {
+	return slices.ContainsFunc(m.Upstreams(a.Origin), func(u Upstream) bool { return u.Moving && u.Base == base })
 }
 
 // base returns the address of the upstream that answered.
