@@ -57,6 +57,27 @@ type Request struct {
 	// same reference, that one stays.
 	Contexts map[string]string
 
+	// Dockerfile is the path of the file to build in place of the one that
+	// Args name; empty means that one. The ignore file and the policy beside
+	// it hold if there are any, else those beside the user's own. It does not
+	// go with a context from standard input or from a remote address, nor do
+	// the two below.
+	Dockerfile string
+
+	// Text, where it is not nil, is what is built as that Dockerfile: what
+	// the file, or standard input, says, and something more. All that goes by
+	// the file's name stays.
+	Text []byte
+
+	// Added are the pieces that only Text has. They are taken out of
+	// whatever is shown.
+	Added []string
+
+	// Secrets are the build's secrets by their id, for the mounts of a
+	// Dockerfile. Where the user gave one of the same id, that one stays.
+	// The engine shows them to nobody else and keeps nothing of them.
+	Secrets map[string][]byte
+
 	// Kill, when closed, ends the build at once: what was asked to stop by
 	// the end of ctx and has not is killed. Nil: only the bound ends the wait.
 	Kill <-chan struct{}

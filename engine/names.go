@@ -8,20 +8,22 @@ import (
 	"github.com/moby/buildkit/client"
 )
 
-// Names puts the references that the user wrote back in place of those that
-// the routes made of them, so that what is shown is what stock tools show. The
-// zero Names changes nothing. It is safe for concurrent use.
+// Names puts what the user wrote back in place of what was made of it, the
+// references that the routes changed above all, so that what is shown is what
+// stock tools show. The zero Names changes nothing. It is safe for concurrent
+// use.
 type Names struct{ replacer *strings.Replacer }
 
-// NamesOf returns the Names of the routes.
-func NamesOf(routes []Route) Names {
-	if len(routes) == 0 {
+// NamesOf returns the Names of the routes, and of pairs of what is seen and
+// what to show for it, which come first.
+func NamesOf(routes []Route, pairs ...string) Names {
+	if len(routes)+len(pairs) == 0 {
 		return Names{}
 	}
 	sorted := slices.Clone(routes)
 	// A prefix may begin with another one: the longer must be seen first.
 	slices.SortFunc(sorted, func(a, b Route) int { return cmp.Compare(len(b.Prefix), len(a.Prefix)) })
-	var pairs []string
+	pairs = slices.Clone(pairs)
 	for _, r := range sorted {
 		if r.Prefix != "" {
 			pairs = append(pairs, r.Prefix+"/", r.Host+"/")

@@ -48,7 +48,7 @@ func (e *Engine) Build(ctx context.Context, req engine.Request, emit func(engine
 		return none(engine.Refused), &fault.Error{Op: "prepare the build", Kind: fault.Config, Err: err}
 	}
 	var story engine.Story
-	names := engine.NamesOf(req.Routes)
+	names := engine.NamesOf(req.Routes, job.shown...)
 	notice := func(ev engine.Event) {
 		ev = names.Event(ev)
 		story.Add(ev)
@@ -90,6 +90,7 @@ type job struct {
 	quiet    bool
 	reads    bool // standard input
 	notes    []string
+	shown    []string // pairs for engine.NamesOf
 }
 
 // prepare turns the request into a command line, an environment and files in
@@ -116,6 +117,16 @@ func (e *Engine) prepare(args Args, req engine.Request, dir string) (*job, error
 		add = append(add, "--builder="+e.Builder.Name)
 	}
 	add = append(add, contextFlags(req.Contexts, args.Contexts())...)
+	file, err := standIn(req, args, dir)
+	if err != nil {
+		return nil, fmt.Errorf("put a Dockerfile in place: %w", err)
+	}
+	add, j.shown = append(add, file.flags...), file.shown
+	secrets, err := secretFlags(req.Secrets, args, dir)
+	if err != nil {
+		return nil, fmt.Errorf("write secrets: %w", err)
+	}
+	add = append(add, secrets...)
 
 	user, err := readPolicy(within(req.Dir, getenv(env, policyEnv)))
 	if err != nil {

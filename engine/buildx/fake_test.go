@@ -1,6 +1,7 @@
 package buildx_test
 
 import (
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -76,6 +77,10 @@ type call struct {
 	Config  string // BUILDX_CONFIG
 	Proof   string // BUILDX_METADATA_PROVENANCE
 	PID     int
+
+	// Files are those that --file and --secret name, and what lies beside a
+	// Dockerfile: mode and content by name, a secret's by its id.
+	Files map[string]string
 }
 
 // calls returns all calls so far.
@@ -151,6 +156,7 @@ func play(dir string) int {
 	if command == "build" {
 		data, _ := io.ReadAll(os.Stdin)
 		c.Stdin = string(data)
+		c.Files = named(c.Args)
 	}
 	data, _ := json.Marshal(c)
 	file := filepath.Join(dir, fmt.Sprintf("%d-%d.call", time.Now().UnixNano(), os.Getpid()))
@@ -180,6 +186,34 @@ func play(dir string) int {
 	io.WriteString(os.Stdout, p.Stdout)
 	io.WriteString(os.Stderr, p.Stderr)
 	return p.Code
+}
+
+// named reads the files that the arguments name.
+func named(args []string) map[string]string {
+	files := make(map[string]string)
+	read := func(name, path string) {
+		info, err := os.Stat(path)
+		if err != nil {
+			return
+		}
+		data, _ := os.ReadFile(path)
+		files[name] = fmt.Sprintf("%s %s", info.Mode(), data)
+	}
+	for _, a := range args {
+		if file, ok := strings.CutPrefix(a, "--file="); ok {
+			all, _ := os.ReadDir(filepath.Dir(file))
+			for _, e := range all {
+				read(e.Name(), filepath.Join(filepath.Dir(file), e.Name()))
+			}
+		}
+		if secret, ok := strings.CutPrefix(a, "--secret="); ok {
+			fields, _ := csv.NewReader(strings.NewReader(secret)).Read()
+			if len(fields) == 3 {
+				read(strings.TrimPrefix(fields[1], "id="), strings.TrimPrefix(fields[2], "src="))
+			}
+		}
+	}
+	return files
 }
 
 const started = `{"vertexes":[{"digest":"sha256:aaaa","name":"[1/1] RUN sleep","started":"2026-01-02T03:04:05Z"}]}` + "\n"
@@ -227,6 +261,17 @@ var acts = map[string]func(dir string) int{
 			io.WriteString(os.Stderr, line)
 		}
 		io.WriteString(os.Stderr, "\nafter\n")
+		return 1
+	},
+	// fails at the first line of the Dockerfile that it was given
+	"complain": func(string) int {
+		file := "Dockerfile"
+		for _, a := range os.Args {
+			if v, ok := strings.CutPrefix(a, "--file="); ok {
+				file = v
+			}
+		}
+		fmt.Fprintf(os.Stderr, "%s:1\n--------------------\n   1 | >>> FROM b\n--------------------\nERROR: failed to build: failed to solve: no\n", file)
 		return 1
 	},
 	"killed": func(string) int {

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -45,6 +46,9 @@ func Run(t *testing.T, setup func(t *testing.T, scripts ...Script) Setup) {
 		{"a build that was cancelled before it began", testNeverBegun},
 		{"standard output is the user's", testStdout},
 		{"a Dockerfile from standard input", testStdin},
+		{"a Dockerfile in place of the user's", testDockerfile},
+		{"a text in place of what the Dockerfile says", testText},
+		{"a secret reaches the step that mounts it", testSecrets},
 		{"arguments that are not taken", testRefused},
 		{"nobody listens", testNobody},
 		{"two at once", testTwo},
@@ -275,6 +279,74 @@ func testStdin(t *testing.T, setup func(*testing.T, ...Script) Setup) {
 	if err != nil || step(r, "RUN echo from stdin") == nil {
 		t.Errorf("got %+v, %v", r.Steps, err)
 	}
+}
+
+func testDockerfile(t *testing.T, setup func(*testing.T, ...Script) Setup) {
+	run := "[3/3] RUN ls /c"
+	s := setup(t, Script{Events: []engine.Event{Vertex(run, completed), Log(run, "Dockerfile\nkept\n")}})
+	r, err := s.do(t.Context(), t, "FROM nowhere.invalid/x\n", nil, func(req *engine.Request) {
+		write(t, req.Dir, "kept", "")
+		write(t, req.Dir, "dropped", "")
+		write(t, req.Dir, "Dockerfile.dockerignore", "dropped\nDockerfile.*\n")
+		req.Dockerfile = write(t, t.TempDir(), "Dockerfile.other", "FROM "+s.Base+"\nCOPY . /c\nRUN ls /c\n")
+	})
+	st := step(r, "RUN ls /c")
+	if err != nil || st == nil {
+		t.Fatalf("got %+v, %v", r.Steps, err)
+	}
+	if log := string(st.Log); !strings.Contains(log, "kept") || strings.Contains(log, "dropped") {
+		t.Errorf("the ignore file beside the user's Dockerfile: the context has %q", log)
+	}
+}
+
+func testText(t *testing.T, setup func(*testing.T, ...Script) Setup) {
+	run := "[2/2] RUN exit 9"
+	const message = `process "/bin/sh -c exit 9" did not complete successfully: exit code: 9`
+	s := setup(t, Script{
+		Events: []engine.Event{Vertex(run, func(v *client.Vertex) { completed(v); v.Error = message })},
+		Result: engine.Result{Failure: &engine.Failure{Message: message, Source: &engine.Source{File: "Dockerfile", Line: 2, Excerpt: ">>> RUN exit 9"}}},
+	})
+	const added = " --mount=type=tmpfs,target=/added"
+	r, err := s.do(t.Context(), t, "FROM "+s.Base+"\nRUN exit 9\n", nil, func(req *engine.Request) {
+		req.Text, req.Added = []byte("FROM "+s.Base+"\nRUN"+added+" exit 9\n"), []string{added}
+	})
+	if err == nil || step(r, "] RUN exit 9") == nil {
+		t.Errorf("got %+v, %v, want the step as the user wrote it", r.Steps, err)
+	}
+	if src := r.Failure.Source; src == nil || src.File != "Dockerfile" || src.Line != 2 || strings.Contains(src.Excerpt, "added") {
+		t.Errorf("source: got %+v, want the user's own", src)
+	}
+}
+
+func testSecrets(t *testing.T, setup func(*testing.T, ...Script) Setup) {
+	const command = `echo "$WORD and $(cat /file)" | tr a-z A-Z`
+	run := "[2/2] RUN " + command
+	s := setup(t, Script{Events: []engine.Event{Vertex(run, completed), Log(run, "SESAME AND A FILE\n")}})
+	text := "FROM " + s.Base + "\nRUN --mount=type=secret,id=word,env=WORD --mount=type=secret,id=file,target=/file " + command + "\n"
+	var seen strings.Builder
+	r, err := s.do(t.Context(), t, text, func(e engine.Event) {
+		data, _ := json.Marshal(e)
+		seen.Write(data)
+	}, func(req *engine.Request) {
+		req.Args = append(req.Args, "--no-cache")
+		req.Secrets = map[string][]byte{"word": []byte("sesame"), "file": []byte("a file"), "unused": nil}
+	})
+	st := step(r, "tr a-z A-Z") // BuildKit shows $WORD as ****
+	if err != nil || st == nil || !strings.Contains(string(st.Log), "SESAME AND A FILE") {
+		t.Errorf("got %+v, %v", r.Steps, err)
+	}
+	if strings.Contains(seen.String(), "sesame") {
+		t.Errorf("the secret is shown: %s", seen.String())
+	}
+}
+
+func write(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func testRefused(t *testing.T, setup func(*testing.T, ...Script) Setup) {
