@@ -28,7 +28,7 @@ var bands = []struct {
 	{"mechanisms", false, []string{"engine", "engine/buildx", "engine/enginetest", "fetch", "cas", "history", "probe",
 		"buildcache", "faultnet"}},
 	{"decisions", true, []string{"record", "plan", "diagnose", "health", "dockerfile", "backoff"}},
-	{"words", true, []string{"fault"}},
+	{"words", true, []string{"fault", "redact"}},
 }
 
 // leaves are inner parts that stand beside the bands: they import nothing of

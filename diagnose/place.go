@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+
+	"github.com/outlast-build/outlast/redact"
 )
 
 var (
@@ -168,23 +170,9 @@ func own(host string) bool {
 // maxShown bounds the text of an Evidence.
 const maxShown = 600
 
-var (
-	userinfo = regexp.MustCompile(`(://)[^/@\s"']+@`)
-	query    = regexp.MustCompile(`(https?://[^\s"'?]*)\?[^\s"']*`)
-	ns       = regexp.MustCompile(`\?ns=[\w.\-]+`)
-	bearer   = regexp.MustCompile(`(?i)\b((?:bearer|basic|token|password|passwd|secret|authorization)[=: ]+)[\w.\-+/=~]{12,}`)
-)
-
-// shown is a line as people may see it: without credentials and signatures.
+// shown is a line as people may see it: without secrets, and not too long.
 func shown(s string) string {
-	s = userinfo.ReplaceAllString(s, "$1")
-	s = query.ReplaceAllStringFunc(s, func(u string) string {
-		if mirror := ns.FindString(u); mirror != "" {
-			return u[:strings.IndexByte(u, '?')] + mirror
-		}
-		return u[:strings.IndexByte(u, '?')] + "?…"
-	})
-	s = bearer.ReplaceAllString(s, "$1…")
+	s = redact.Text(s)
 	if len(s) > maxShown {
 		s = strings.ToValidUTF8(s[:maxShown/2], "") + " … " + strings.ToValidUTF8(s[len(s)-maxShown/2:], "")
 	}
