@@ -71,6 +71,7 @@ docker buildx build stood, takes all of its flags, and goes round registries and
 mirrors that hang, fail or serve spoiled bytes.`
 
 const rootExample = `  outlast build -t app:dev .          build, whatever is down
+  outlast diagnose build.log          say why a build failed
   outlast config                      show the settings and where they came from
   outlast gateway                     serve registries' content to other clients`
 
@@ -95,7 +96,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.file, "config", "", "read settings from `FILE` alone, not from the user's and the project's")
 	root.PersistentFlags().StringArrayVar(&a.set, "set", nil, "override a setting: `KEY=VALUE`, as in store.size=5GiB (may be repeated)")
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "say no more than the result, and errors")
-	root.AddCommand(a.buildCommand(), a.gatewayCommand(), a.configCommand(), a.engineCommand(), a.versionCommand())
+	root.AddCommand(a.buildCommand(), a.gatewayCommand(), a.configCommand(), a.engineCommand(), a.diagnoseCommand(), a.versionCommand())
 	return root
 }
 

@@ -73,3 +73,52 @@ func TestDisplayOnATerminal(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// Who starts it without a log is told, and does not sit before a program that
+// waits for them.
+func TestDiagnoseDoesNotReadATerminal(t *testing.T) {
+	pty, path, err := console.NewPty()
+	if err != nil {
+		t.Skipf("needs a pseudo terminal: %v", err)
+	}
+	defer pty.Close()
+	slave, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slave.Close()
+	for _, args := range [][]string{{"diagnose"}, {"diagnose", "-"}, {"diagnose", "--batch", "-"}} {
+		var stderr bytes.Buffer
+		code := cli.Run(t.Context(), cli.Parts{}, args, slave, io.Discard, &stderr, nil)
+		if code != cli.ExitUsage || !strings.Contains(stderr.String(), "outlast: hint: ") {
+			t.Errorf("%q: got code %d and %q, want a usage error with a hint", args, code, &stderr)
+		}
+	}
+}
+
+func TestDiagnoseColoursATerminalAlone(t *testing.T) {
+	pty, path, err := console.NewPty()
+	if err != nil {
+		t.Skipf("needs a pseudo terminal: %v", err)
+	}
+	defer pty.Close()
+	slave, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slave.Close()
+	for _, tt := range []struct {
+		env  []string
+		want bool
+	}{{nil, true}, {[]string{"NO_COLOR=1"}, false}} {
+		cli.Run(t.Context(), cli.Parts{}, []string{"diagnose"}, strings.NewReader("npm error code E404\n"), slave, io.Discard, tt.env)
+		buf := make([]byte, 4096)
+		n, err := pty.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bytes.Contains(buf[:n], []byte("\x1b[")); got != tt.want {
+			t.Errorf("%v: got colours %t, want %t: %q", tt.env, got, tt.want, buf[:n])
+		}
+	}
+}
