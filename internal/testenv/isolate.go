@@ -3,6 +3,7 @@ package testenv
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 
@@ -19,7 +20,14 @@ const isolated = "TESTENV_ISOLATED"
 // that daemons have made in it, end with the last process in it.
 //
 // Where this process may not do that, for it is not root, nothing happens.
-func Isolate() error {
+func Isolate() error { return isolate(false) }
+
+// isolate is Isolate. With outside set, a way to the package registries stays:
+// Outside.
+func isolate(outside bool) error {
+	if socket := os.Getenv(relayServes); socket != "" {
+		return serveRelay(socket)
+	}
 	if CheckRoot() != nil {
 		return nil
 	}
@@ -28,6 +36,11 @@ func Isolate() error {
 	}
 	// Namespaces are a thread's; what that thread executes takes them over.
 	runtime.LockOSThread()
+	if outside {
+		if err := startRelay(); err != nil {
+			return err
+		}
+	}
 	if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("make a network namespace: %w", err)
 	}
@@ -71,10 +84,20 @@ func up(name string) error {
 
 // Main runs the tests of a package in a network of their own: the whole body
 // of its TestMain.
-func Main(m *testing.M) {
-	if err := Isolate(); err != nil {
+func Main(m *testing.M) { run(m, false) }
+
+// MainWithOutside is Main for a package whose tests ask the package registries
+// that this machine is configured for, by Outside.
+func MainWithOutside(m *testing.M) { run(m, true) }
+
+func run(m *testing.M, outside bool) {
+	if err := isolate(outside); err != nil {
 		fmt.Fprintln(os.Stderr, "testenv:", err)
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if socket := os.Getenv(relaySocket); socket != "" {
+		os.RemoveAll(filepath.Dir(socket))
+	}
+	os.Exit(code)
 }

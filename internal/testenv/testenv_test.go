@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("TESTENV_START_IN"); dir != "" {
 		startAndHang(dir)
 	}
-	testenv.Main(m)
+	testenv.MainWithOutside(m)
 }
 
 // startAndHang starts a daemon of each sort, says so and waits to be killed.

@@ -9,20 +9,20 @@ import (
 func TestAptSourceFindsTheMirrorOfASuite(t *testing.T) {
 	for name, test := range map[string]struct {
 		files map[string]string
-		want  aptEntry
+		want  AptSource
 	}{
 		"one line with options": {
 			map[string]string{"sources.list": "# deb http://no.example.com/debian bookworm main\ndeb [arch=amd64 signed-by=/k.gpg] http://a.example.com/debian bookworm main contrib\n"},
-			aptEntry{mirror: "http://a.example.com/debian", keyring: "/k.gpg"},
+			AptSource{Mirror: "http://a.example.com/debian", Keyring: "/k.gpg"},
 		},
 		"paragraphs, security aside": {
 			map[string]string{"sources.list.d/debian.sources": "Types: deb\nURIs: http://s.example.com/debian-security\nSuites: bookworm-security\nComponents: main\n\n" +
 				"Types: deb deb-src\nURIs: http://b.example.com/debian\nSuites: bookworm bookworm-updates\nComponents: main\nSigned-By: /usr/share/keyrings/k.gpg\n"},
-			aptEntry{mirror: "http://b.example.com/debian", keyring: "/usr/share/keyrings/k.gpg"},
+			AptSource{Mirror: "http://b.example.com/debian", Keyring: "/usr/share/keyrings/k.gpg"},
 		},
 		"another distributor's file first": {
 			map[string]string{"sources.list.d/a.list": "deb http://c.example.com/apt bookworm stable\n", "sources.list.d/b.list": "deb https://d.example.com/debian bookworm main\n"},
-			aptEntry{mirror: "https://d.example.com/debian"},
+			AptSource{Mirror: "https://d.example.com/debian"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -34,7 +34,7 @@ func TestAptSourceFindsTheMirrorOfASuite(t *testing.T) {
 				}
 			}
 			got, err := aptSource("bookworm", dir)
-			if err != nil || got.mirror != test.want.mirror || got.keyring != test.want.keyring {
+			if err != nil || got.Mirror != test.want.Mirror || got.Keyring != test.want.Keyring {
 				t.Errorf("got %+v, %v, want %+v", got, err, test.want)
 			}
 		})
