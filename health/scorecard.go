@@ -11,10 +11,24 @@ import (
 // section 5, earned by checks. It is plain data and does not change once it is
 // made. The zero value has assessed nothing.
 type Scorecard struct {
+	Known      bool          // what the build at hand needs is known, and decides
 	Taken      time.Time     // when it began
 	Took       time.Duration // from the beginning to the last check's answer
 	Categories []Category    // in the order in which they are shown
 }
+
+// The names of the categories. Their texts stand in reports and in JSON.
+const (
+	ActionsCache    = "GitHub Actions cache"
+	Registries      = "primary registries" // gcr.io, docker.io and ghcr.io, unless settings say otherwise
+	OtherRegistries = "other registries"   // those that the build needs besides
+	GoProxies       = "Go module proxies"
+	Packages        = "package registries" // those that the build's other package managers ask
+	Names           = "DNS"
+	Internet        = "Internet"
+	Added           = "added checks" // by settings
+	Mirrors         = "mirrors"      // of the registries that the build needs; no points
+)
 
 // A Category is a kind of service with the points that its checks share.
 type Category struct {
@@ -27,11 +41,12 @@ type Category struct {
 type Check struct {
 	Name   string        // "gcr.io"
 	Target string        // the address or the name that was asked; no secrets
-	OK     bool          // the answer was what a build would need
+	For    string        // whose content it has: a registry, docker.io, or a package manager, go; may be empty
+	OK     bool          // the service does what a build needs of it
 	Needed bool          // the build at hand needs this service
 	Weight float64       // its share of the category's points, against the others'; 0 means 1
 	Took   time.Duration // until the answer, or until it was given up
-	Kind   fault.Kind    // how it failed; fault.None where it is OK
+	Kind   fault.Kind    // how it failed; where it is OK, fault.None, or the no that it answered as it should
 	Detail string        // what was seen, for people, in a line; no secrets
 }
 
@@ -100,6 +115,15 @@ func (s Scorecard) Needed() Scorecard {
 		needed.Categories = append(needed.Categories, own)
 	}
 	return needed
+}
+
+// Deciding returns the percent that a strategy is chosen by: that of what the
+// build needs where that is known, else that of all.
+func (s Scorecard) Deciding() int {
+	if s.Known {
+		return s.Needed().Percent()
+	}
+	return s.Percent()
 }
 
 // Failed lists the checks that did not pass, in the order of the card.
