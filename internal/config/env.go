@@ -9,11 +9,11 @@ import (
 // prefix begins the name of every variable of Outlast.
 const prefix = "OUTLAST_"
 
-// readEnv reads a variable for each row of the table, and OUTLAST_REGISTRIES,
-// which is the text of the section. An empty variable is as good as none: that
+// readEnv reads a variable for each row of the table, and OUTLAST_REGISTRIES
+// and OUTLAST_PROBE_CHECKS, which are the texts of their sections. An empty variable is as good as none: that
 // is what a CI service makes of a value that is not set.
 func (l *loader) readEnv() {
-	names := []string{"OUTLAST_CONFIG", "OUTLAST_REGISTRIES"}
+	names := []string{"OUTLAST_CONFIG", variable("registries"), variable("probe.checks")}
 	for _, r := range table {
 		name := variable(r.key)
 		names = append(names, name)
@@ -21,8 +21,10 @@ func (l *loader) readEnv() {
 			l.said = append(l.said, assignment{r.key, text, Source{Kind: Environment, Name: name}, l.shellPlace()})
 		}
 	}
-	if text := l.env["OUTLAST_REGISTRIES"]; text != "" {
-		l.readSection("registries", text, Source{Kind: Environment, Name: "OUTLAST_REGISTRIES"})
+	for _, key := range []string{"registries", "probe.checks"} {
+		if text := l.env[variable(key)]; text != "" {
+			l.readSection(key, text, Source{Kind: Environment, Name: variable(key)})
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.env)) {
 		if strings.HasPrefix(name, prefix) && !slices.Contains(names, name) && !slices.Contains(l.options.Others, name) {
@@ -57,11 +59,11 @@ func (l *loader) readFlags() {
 			l.said = append(l.said, assignment{f.Key, f.Value, s, l.shellPlace()})
 			continue
 		}
-		if strings.HasPrefix(f.Key, "registries.") {
+		if strings.HasPrefix(f.Key, "registries.") || f.Key == "probe.checks" {
 			l.readSection(f.Key, f.Value, s)
 			continue
 		}
-		l.problem(s, f.Key, unknown("key", f.Key, append(Keys(), "registries.HOST.FIELD")))
+		l.problem(s, f.Key, unknown("key", f.Key, append(Keys(), "probe.checks", "registries.HOST.FIELD")))
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 type kind struct {
 	name    string // for the tables of settings
 	allowed string // what may be written
+	list    bool   // a file may have a list of words
 	set     func(at any, text string, p place) error
 	text    func(at any) any
 }

@@ -62,9 +62,13 @@ const (
 
 func registryKey(host, field string) string { return "registries." + host + "." + field }
 
-// below reads a value that stands on its own: registries, or
+// below reads a value that stands on its own: probe.checks, registries, or
 // registries.HOST, or registries.HOST.FIELD.
 func (r reader) below(key string, n ast.Node) {
+	if key == "probe.checks" {
+		r.checks(n)
+		return
+	}
 	path, ok := strings.CutPrefix(key, "registries.")
 	if !ok {
 		r.registries(n)

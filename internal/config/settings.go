@@ -18,6 +18,7 @@ type Settings struct {
 	Store      Store
 	Fetch      Fetch
 	Gateway    Gateway
+	Probe      Probe
 }
 
 // A Registry is where the images of one host come from.

@@ -20,8 +20,8 @@ type row struct {
 	project func(l *loader, at any) string
 }
 
-// table is every setting that has one value. Registries are a map, and stand
-// in registries.go.
+// table is every setting that has one value, or a list of words. Registries are
+// a map, and stand in registries.go; checks are in probe.go.
 var table = []row{
 	{key: "store.path", kind: pathKind,
 		doc:     "The folder that keeps what was fetched, so that later builds need no network for it. By default `$XDG_CACHE_HOME/outlast`, or `~/.cache/outlast`.",
@@ -51,6 +51,36 @@ var table = []row{
 		doc:     "Whether `outlast gateway` may listen where other machines reach it. They then pull what your logins may pull.",
 		at:      func(s *Settings) any { return &s.Gateway.Public },
 		project: func(*loader, any) string { return "only your own settings open the gateway to other machines" }},
+	{key: "probe.budget", kind: durationKind, initial: "2s",
+		doc: "How long all checks of the services may take together. What has not answered by then does not answer.",
+		at:  func(s *Settings) any { return &s.Probe.Budget }},
+	{key: "probe.points.actions", kind: pointsKind, initial: "20",
+		doc: "What the cache service of GitHub Actions counts in an assessment. Outside of Actions it is left out.",
+		at:  func(s *Settings) any { return &s.Probe.Points.Actions }},
+	{key: "probe.points.registries", kind: pointsKind, initial: "30",
+		doc: "What registries count: the primary ones, and those besides that a build needs, all of them the same.",
+		at:  func(s *Settings) any { return &s.Probe.Points.Registries }},
+	{key: "probe.points.proxies", kind: pointsKind, initial: "25",
+		doc: "What package registries count: the Go module proxies together, and each of the others that a build needs as much as they.",
+		at:  func(s *Settings) any { return &s.Probe.Points.Proxies }},
+	{key: "probe.points.dns", kind: pointsKind, initial: "15",
+		doc: "What the names count, all of them the same.",
+		at:  func(s *Settings) any { return &s.Probe.Points.DNS }},
+	{key: "probe.points.internet", kind: pointsKind, initial: "10",
+		doc: "What a connection to anywhere counts.",
+		at:  func(s *Settings) any { return &s.Probe.Points.Internet }},
+	{key: "probe.registries", kind: imagesKind, initial: "gcr.io/distroless/static:nonroot, docker.io/library/alpine:latest, ghcr.io/containerd/busybox:1.36",
+		doc: "The primary registries, each by an image that everybody may pull.",
+		at:  func(s *Settings) any { return &s.Probe.Registries }},
+	{key: "probe.proxies", kind: websKind, initial: "https://goproxy.io, https://goproxy.cn",
+		doc: "Go module proxies that are checked besides those of `GOPROXY`, or of `go env GOPROXY`.",
+		at:  func(s *Settings) any { return &s.Probe.Proxies }},
+	{key: "probe.module", kind: moduleKind, initial: "golang.org/x/text@v0.3.8",
+		doc: "What a Go module proxy is asked for. Without a version it is the list of versions.",
+		at:  func(s *Settings) any { return &s.Probe.Module }},
+	{key: "probe.internet", kind: placesKind, initial: "1.1.1.1:443, 8.8.8.8:443, https://github.com",
+		doc: "Where a connection is tried. One that opens is enough.",
+		at:  func(s *Settings) any { return &s.Probe.Internet }},
 }
 
 func rowOf(key string) (row, bool) {
@@ -70,13 +100,14 @@ func variable(key string) string {
 // level of a file, "store" for what is below store.
 func sections(prefix string) []string {
 	var keys []string
-	if prefix == "" {
-		keys = append(keys, "registries")
-	}
+	all := []string{"registries"}
 	for _, r := range table {
-		rest := r.key
+		all = append(all, r.key)
+	}
+	for _, key := range append(all, "probe.checks") {
+		rest := key
 		if prefix != "" {
-			below, ok := strings.CutPrefix(r.key, prefix+".")
+			below, ok := strings.CutPrefix(key, prefix+".")
 			if !ok {
 				continue
 			}

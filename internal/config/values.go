@@ -11,6 +11,9 @@ func (l *loader) values() []Value {
 	for _, r := range table {
 		values = append(values, Value{r.key, r.kind.text(r.at(&l.settings)), l.sources[r.key]})
 	}
+	if source, ok := l.sources["probe.checks"]; ok {
+		values = append(values, Value{"probe.checks", l.settings.Probe.Checks, source})
+	}
 	for _, host := range l.settings.hosts() {
 		reg := l.settings.Registries[host]
 		for _, f := range []struct {
@@ -39,6 +42,10 @@ func (v Value) Lines() []string {
 	case []Mirror:
 		for _, m := range list {
 			lines = append(lines, m.String())
+		}
+	case []Check:
+		for _, c := range list {
+			lines = append(lines, c.String())
 		}
 	case []string:
 		lines = append(lines, list...)
@@ -77,36 +84,38 @@ func (l *Loaded) YAML() string {
 			l.openSection(&b, open, section)
 			open = section
 		}
-		l.writeValue(&b, strings.Repeat("  ", depth(section)), field, v)
+		l.writeValue(&b, strings.Repeat("  ", len(sectionPath(section))), field, v)
 	}
 	return b.String()
 }
 
-// openSection writes the keys above a section. Those of a registry stand below
-// registries, whose key is written once.
+// openSection writes the keys above a section that do not stand above the one
+// before it.
 func (l *Loaded) openSection(b *strings.Builder, before, section string) {
-	host, ok := strings.CutPrefix(section, "registries.")
-	if !ok {
-		fmt.Fprintf(b, "%s:\n", section)
-		return
+	open := sectionPath(before)
+	for i, key := range sectionPath(section) {
+		if i < len(open) && open[i] == key {
+			continue
+		}
+		open = nil
+		fmt.Fprintf(b, "%s%s:\n", strings.Repeat("  ", i), quoted(key))
 	}
-	if !strings.HasPrefix(before, "registries.") {
-		b.WriteString("registries:\n")
-	}
-	fmt.Fprintf(b, "  %s:\n", quoted(host))
 }
 
-func depth(section string) int {
-	if strings.HasPrefix(section, "registries.") {
-		return 2
+// sectionPath takes a section apart. The host of a registry is one key.
+func sectionPath(section string) []string {
+	if host, ok := strings.CutPrefix(section, "registries."); ok {
+		return []string{"registries", host}
 	}
-	return 1
+	return strings.Split(section, ".")
 }
 
 func (l *Loaded) writeValue(b *strings.Builder, indent, field string, v Value) {
 	list := true
 	switch entries := v.Value.(type) {
 	case []Mirror:
+		list = len(entries) > 0
+	case []Check:
 		list = len(entries) > 0
 	case []string:
 		list = len(entries) > 0
@@ -122,7 +131,11 @@ func (l *Loaded) writeValue(b *strings.Builder, indent, field string, v Value) {
 		return
 	}
 	fmt.Fprintf(b, "%s%s: # %s\n", indent, field, v.Source)
+	_, words := v.Value.([]string)
 	for _, line := range lines {
+		if words {
+			line = quoted(line)
+		}
 		fmt.Fprintf(b, "%s  - %s\n", indent, line)
 	}
 }
@@ -139,6 +152,10 @@ func quoted(s string) string {
 	if _, rest, ok := strings.Cut(s, "://"); ok && !strings.ContainsAny(rest, " #\"'{}[],&*\\") && !strings.HasSuffix(s, ":") {
 		return s
 	}
+	return doubleQuoted(s)
+}
+
+func doubleQuoted(s string) string {
 	return "\"" + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s) + "\""
 }
 
@@ -175,6 +192,9 @@ func Describe() []Description {
 	}
 	for _, f := range mirrorFields {
 		all = append(all, Description{"registries.HOST.mirrors[]." + f.name, f.kind, f.initial, "OUTLAST_REGISTRIES", f.allowed, f.doc})
+	}
+	for _, f := range checkDescriptions() {
+		all = append(all, Description{"probe.checks[]." + f.name, f.kind, f.initial, variable("probe.checks"), f.allowed, f.doc})
 	}
 	return all
 }

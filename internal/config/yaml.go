@@ -124,11 +124,16 @@ func (r reader) section(prefix string, n ast.Node) {
 			r.registries(v)
 			return
 		}
-		if _, ok := rowOf(key); !ok {
+		if key == "probe.checks" {
+			r.checks(v)
+			return
+		}
+		row, ok := rowOf(key)
+		if !ok {
 			r.section(key, v)
 			return
 		}
-		if text, ok := r.scalar(key, v); ok {
+		if text, ok := r.text(row, v); ok {
 			r.said = append(r.said, assignment{key, text, r.source.at(lineOf(v)), r.place})
 		}
 	})
@@ -166,6 +171,28 @@ func (r reader) mapping(prefix string, n ast.Node, allowed []string, each func(n
 		}
 		each(name, key, pairs.Value())
 	}
+}
+
+// text returns the text of a value of the table: that of a list of words has
+// commas between them.
+func (r reader) text(row row, n ast.Node) (string, bool) {
+	s, ok := n.(*ast.SequenceNode)
+	if !ok || !row.kind.list {
+		return r.scalar(row.key, n)
+	}
+	words := make([]string, len(s.Values))
+	for i, v := range s.Values {
+		text, why := scalarText(v)
+		if why == "" && (text == "" || strings.ContainsAny(text, ", \n\t")) {
+			why = fmt.Sprintf("%.60q is no word", text)
+		}
+		if why != "" {
+			r.problem(r.source.at(lineOf(v)), fmt.Sprintf("%s[%d]", row.key, i), why+"; allowed: "+row.kind.allowed)
+			return "", false
+		}
+		words[i] = text
+	}
+	return strings.Join(words, ","), true
 }
 
 // scalar returns the text of a plain value.
