@@ -136,7 +136,7 @@ func (s *survey) addActions() {
 		name = "GHA cache service v2"
 	}
 	s.name(u.Host, false)
-	s.actions = append(s.actions, probe.Check{Name: name, Target: u.Host, Endpoint: u.Host, Question: probe.Actions{
+	s.actions = append(s.actions, probe.Check{Name: name, Target: u.Host, Host: u.Host, Question: probe.Actions{
 		URL: at, V2: v2, Transport: authorized{"Bearer " + token, s.fetcher().Transport()}}})
 }
 
@@ -224,7 +224,7 @@ func (s *survey) manifest(f *fetch.Fetcher, up gateway.Upstream, host, path, ref
 	} else if i := strings.LastIndex(path, "/"); strings.Contains(path[i:], ":") {
 		q.Digest = digest.Digest(path[i+1:])
 	}
-	return probe.Check{Name: host, Target: up.Endpoint, For: host, Endpoint: up.Endpoint, Needed: needed, Question: q}
+	return probe.Check{Name: host, Target: up.Endpoint, For: host, Host: up.Endpoint, Needed: needed, Question: q}
 }
 
 // upstreams returns the upstreams of a registry, on connections of their own.
@@ -293,7 +293,7 @@ func (s *survey) proxy(at url.URL, needed bool) {
 func (s *survey) goProxy(name string, at url.URL, needed bool) probe.Check {
 	path, version, _ := strings.Cut(s.Settings.Probe.Module, "@")
 	s.name(at.Host, needed)
-	return probe.Check{Name: name, Target: at.Host, For: "go", Endpoint: at.Host, Needed: needed,
+	return probe.Check{Name: name, Target: at.Host, For: "go", Host: at.Host, Needed: needed,
 		Question: probe.Module{Upstream: s.upstream(at), Path: path, Version: version}}
 }
 
@@ -323,7 +323,7 @@ func (s *survey) addPackages() {
 
 func (s *survey) npm(name string, at url.URL, needed bool) probe.Check {
 	s.name(at.Host, needed)
-	k := probe.Check{Name: name, Target: at.Host, For: "npm", Endpoint: at.Host, Needed: needed}
+	k := probe.Check{Name: name, Target: at.Host, For: "npm", Host: at.Host, Needed: needed}
 	// A package that npm itself needs, and that has few versions.
 	at.Path = strings.TrimRight(at.Path, "/") + "/once"
 	k.Question = probe.Web{Upstream: s.upstream(at), Want: probe.NPMPackage}
@@ -332,7 +332,7 @@ func (s *survey) npm(name string, at url.URL, needed bool) probe.Check {
 
 func (s *survey) python(name string, at url.URL, needed bool) probe.Check {
 	s.name(at.Host, needed)
-	k := probe.Check{Name: name, Target: at.Host, For: "pip", Endpoint: at.Host, Needed: needed}
+	k := probe.Check{Name: name, Target: at.Host, For: "pip", Host: at.Host, Needed: needed}
 	at.Path = strings.TrimRight(at.Path, "/") + "/six/"
 	k.Question = probe.Web{Upstream: s.upstream(at), Want: probe.PythonIndex}
 	return k
@@ -374,7 +374,7 @@ func (s *survey) check(c config.Check, needed bool) probe.Check {
 		return s.python(c.Name, *at, needed)
 	}
 	s.name(at.Host, needed)
-	return probe.Check{Target: at.Host, Endpoint: at.Host, Needed: needed, Question: probe.Web{Upstream: s.upstream(*at)}}
+	return probe.Check{Target: at.Host, Host: at.Host, Needed: needed, Question: probe.Web{Upstream: s.upstream(*at)}}
 }
 
 // addInternet checks the way out. A build needs it where it asks for something

@@ -41,6 +41,7 @@ type Category struct {
 type Check struct {
 	Name   string        // "gcr.io"
 	Target string        // the address or the name that was asked; no secrets
+	Host   string        // the endpoint, as a Board knows it; empty for what is none: a name, a way out
 	For    string        // whose content it has: a registry, docker.io, or a package manager, go; may be empty
 	OK     bool          // the service does what a build needs of it
 	Needed bool          // the build at hand needs this service
@@ -115,6 +116,20 @@ func (s Scorecard) Needed() Scorecard {
 		needed.Categories = append(needed.Categories, own)
 	}
 	return needed
+}
+
+// Observations are what the checks saw of the endpoints that they asked, for a
+// Board.
+func (s Scorecard) Observations() []Observation {
+	var all []Observation
+	for _, c := range s.Categories {
+		for _, k := range c.Checks {
+			if k.Host != "" {
+				all = append(all, Observation{Endpoint: k.Host, At: s.Taken, Took: k.Took, Kind: k.Kind})
+			}
+		}
+	}
+	return all
 }
 
 // Deciding returns the percent that a strategy is chosen by: that of what the

@@ -56,7 +56,7 @@ type Check struct {
 	Name     string
 	Target   string  // what is asked, for people; no secrets
 	For      string  // as in health.Check
-	Endpoint string  // as the board knows it; empty: the board is not told
+	Host     string  // as in health.Check
 	Needed   bool    // as in health.Check
 	Weight   float64 // as in health.Check
 	Question Question
@@ -66,7 +66,7 @@ type Check struct {
 type Round struct {
 	Categories []Category
 	Budget     time.Duration // of all together; zero means DefaultBudget
-	Board      *health.Board // is told of each check that has an Endpoint; nil: nobody is
+	Board      *health.Board // is told of each check that has a Host; nil: nobody is
 }
 
 // Ask asks all questions at once and returns when all have answered, or when
@@ -82,11 +82,16 @@ func (r Round) Ask(ctx context.Context) health.Scorecard {
 	for i, c := range r.Categories {
 		card.Categories[i] = health.Category{Name: c.Name, Points: c.Points, Checks: make([]health.Check, len(c.Checks))}
 		for j, k := range c.Checks {
-			all.Go(func() { card.Categories[i].Checks[j] = r.check(ctx, k) })
+			all.Go(func() { card.Categories[i].Checks[j] = k.ask(ctx) })
 		}
 	}
 	all.Wait()
 	card.Took = time.Since(card.Taken)
+	if r.Board != nil {
+		for _, o := range card.Observations() {
+			r.Board.Record(o)
+		}
+	}
 	return card
 }
 
@@ -96,18 +101,15 @@ type answer struct {
 	err  error
 }
 
-func (r Round) check(ctx context.Context, k Check) health.Check {
+func (k Check) ask(ctx context.Context) health.Check {
 	start := time.Now()
 	got := wait(ctx, k.Question)
-	h := health.Check{Name: k.Name, Target: k.Target, For: k.For, Needed: k.Needed, Weight: k.Weight, Took: time.Since(start), Detail: got.seen}
+	h := health.Check{Name: k.Name, Target: k.Target, Host: k.Host, For: k.For, Needed: k.Needed, Weight: k.Weight, Took: time.Since(start), Detail: got.seen}
 	if got.err != nil {
 		h.Kind, h.Detail = kindOf(got.err), line(got.err)
 	}
 	var no *No
 	h.OK = got.err == nil || errors.As(got.err, &no)
-	if r.Board != nil && k.Endpoint != "" {
-		r.Board.Record(health.Observation{Endpoint: k.Endpoint, At: start, Took: h.Took, Kind: h.Kind})
-	}
 	return h
 }
 

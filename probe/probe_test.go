@@ -68,14 +68,14 @@ func TestRound(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
 				got := probe.Round{Budget: budget, Categories: []probe.Category{{Name: "c", Points: 10, Checks: []probe.Check{
-					{Name: "k", Target: "at", For: "f", Needed: true, Weight: 3, Question: tt.question},
+					{Name: "k", Target: "at", Host: "h", For: "f", Needed: true, Weight: 3, Question: tt.question},
 					{Name: "beside", Question: after(0)},
 				}}}}.Ask(t.Context())
 				if took := time.Since(start); took > tt.took || got.Took != took {
 					t.Errorf("took %v and says %v, want at most %v", took, got.Took, tt.took)
 				}
 				want := tt.want
-				want.Name, want.Target, want.For, want.Needed, want.Weight = "k", "at", "f", true, 3
+				want.Name, want.Target, want.Host, want.For, want.Needed, want.Weight = "k", "at", "h", "f", true, 3
 				if diff := cmp.Diff(want, got.Categories[0].Checks[0]); diff != "" {
 					t.Errorf("check (-want +got):\n%s", diff)
 				}
@@ -116,9 +116,9 @@ func TestRoundEndsWithItsCaller(t *testing.T) {
 func TestRoundTellsTheBoard(t *testing.T) {
 	var board health.Board
 	probe.Round{Board: &board, Categories: []probe.Category{{Checks: []probe.Check{
-		{Endpoint: "well.example.com", Question: after(0)},
-		{Endpoint: "down.example.com", Question: failing(&fault.Error{Kind: fault.Outage})},
-		{Endpoint: "no.example.com", Question: failing(&probe.No{Err: &fault.Error{Kind: fault.NotFound}})},
+		{Host: "well.example.com", Question: after(0)},
+		{Host: "down.example.com", Question: failing(&fault.Error{Kind: fault.Outage})},
+		{Host: "no.example.com", Question: failing(&probe.No{Err: &fault.Error{Kind: fault.NotFound}})},
 		{Question: failing(&fault.Error{Kind: fault.Outage})},
 	}}}}.Ask(t.Context())
 	s := board.Snapshot(time.Now())
