@@ -96,7 +96,15 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.file, "config", "", "read settings from `FILE` alone, not from the user's and the project's")
 	root.PersistentFlags().StringArrayVar(&a.set, "set", nil, "override a setting: `KEY=VALUE`, as in store.size=5GiB (may be repeated)")
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "say no more than the result, and errors")
-	root.AddCommand(a.buildCommand(), a.gatewayCommand(), a.configCommand(), a.engineCommand(), a.diagnoseCommand(), a.versionCommand())
+	root.AddCommand(
+		a.buildCommand(),
+		a.cacheCommand(),
+		a.configCommand(),
+		a.diagnoseCommand(),
+		a.engineCommand(),
+		a.gatewayCommand(),
+		a.versionCommand(),
+	)
 	return root
 }
 

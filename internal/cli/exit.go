@@ -96,6 +96,15 @@ type toldError struct {
 func (e *toldError) Error() string { return e.err.Error() }
 func (e *toldError) Unwrap() error { return e.err }
 
+// A hintedError is a failure with what to do about it.
+type hintedError struct {
+	err  error
+	hint string
+}
+
+func (e *hintedError) Error() string { return e.err.Error() }
+func (e *hintedError) Unwrap() error { return e.err }
+
 // exitCode is the one place where errors become exit codes.
 func exitCode(ctx context.Context, err error) int {
 	var told *toldError
@@ -138,8 +147,11 @@ func messages(err error) []string {
 // hints are the lines that say what a person can do.
 func hints(err error) []string {
 	var usage *usageError
+	var hinted *hintedError
 	var settings *config.Error
 	switch {
+	case errors.As(err, &hinted):
+		return []string{hinted.hint}
 	case errors.As(err, &usage):
 		if usage.hint == "" {
 			return nil

@@ -94,7 +94,16 @@ func golden(t *testing.T, path, got string) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, command := range []string{"", "build", "config", "diagnose", "engine", "engine status", "engine stop", "gateway", "version"} {
+	for _, command := range []string{
+		"",
+		"build",
+		"cache", "cache repair", "cache stats", "cache trim", "cache verify",
+		"config",
+		"diagnose",
+		"engine", "engine status", "engine stop",
+		"gateway",
+		"version",
+	} {
 		t.Run("outlast "+command, func(t *testing.T) {
 			got := run(t, cli.Parts{}, append(strings.Fields(command), "--help")...)
 			if got.code != 0 || got.stderr != "" {
