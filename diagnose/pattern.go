@@ -121,7 +121,7 @@ type entry struct {
 
 var table = func() []entry {
 	var all []entry
-	for _, rows := range [][]Pattern{firstRows, userRows, cacheRows, engineRows, registryRows, packageRows, networkRows, traceRows} {
+	for _, rows := range [][]Pattern{firstRows, userRows, cacheRows, machineRows, engineRows, registryRows, packageRows, networkRows, traceRows} {
 		for _, p := range rows {
 			all = append(all, entry{p, literals(p.Match)})
 		}

@@ -15,6 +15,7 @@ type sign struct {
 
 // paths tell a service by the URL that was asked, whatever its host.
 var paths = []sign{
+	{"other", regexp.MustCompile(`(?i)//[^/]*(?:fulcio|rekor|sigstore|terraform|huggingface|nuget|packagist|bazel)`)},
 	{"gha-cache", regexp.MustCompile(`(?i)artifactcache|_apis/artifact|actions-cache|actions-results|results-receiver|actions\.githubusercontent|productionresults`)},
 	{"npm", regexp.MustCompile(`(?i)/-/[^/]*\.tgz|npmjs|yarnpkg|node-gyp|/node-v\d|nodejs\.org|/all_commits/|/v\d[\d.]*/node-v`)},
 	{"auth", regexp.MustCompile(`(?i)//auth\.[\w.\-]+/`)},
@@ -40,13 +41,13 @@ var tongues = []sign{
 	{"network", regexp.MustCompile(`repomd|metalink|mirrorlist|metadata for repo|\bdnf\b`)},
 	{"apk", regexp.MustCompile(`(?i)alpinelinux|APKINDEX|\bapk\b|required by: world`)},
 	{"apt", regexp.MustCompile(`^(?:[EW]|(?:Err|Get|Hit|Ign):\d+):? |^E: |apt-get|\bapt\b|dpkg|Reading package lists|InRelease`)},
-	{"other", regexp.MustCompile(`(?i)bazel|nuget|\bNU1\d\d\d\b|composer|Error downloading \[|huggingface`)},
+	{"other", regexp.MustCompile(`(?i)fulcio|rekor|terraform|provider packages|packagist|hex\.pm|bazel|nuget|\bNU1\d\d\d\b|composer|Error downloading \[|huggingface`)},
 	{"maven", regexp.MustCompile(`(?i)maven|\bmvnw?\b|gradle|Could not (?:transfer artifact|resolve (?:all|dependencies|\S+:\S+:)|get resource|GET '|HEAD ')|\.jar\b|\.pom\b|\[ERROR\] Failed to execute goal|sbt|grails|ivy|Exception in thread "main"`)},
 	{"cargo", regexp.MustCompile(`(?i)\bcargo\b|crates\.io|^\s*(?:Downloading|Downloaded|Updating) crates|spurious network error|rustup`)},
 	{"gem", regexp.MustCompile(`(?i)rubygems|bundler|bundle install|Gem::|\bgem install`)},
 	{"git", regexp.MustCompile(`(?i)Cloning into|^fatal: |^ssh: |git clone|unable to access|RPC failed|remote: `)},
 	{"buildkit", regexp.MustCompile(`moby\.buildkit\.|buildkitd`)},
-	{"registry-cache", regexp.MustCompile(`(?i)exporting cache|importing cache manifest|cache (?:im|ex)porter|type=registry`)},
+	{"registry-cache", regexp.MustCompile(`(?i)error writing (?:layer|manifest|config) blob|exporting cache|importing cache manifest|cache (?:im|ex)porter|type=registry`)},
 	{"registry", regexp.MustCompile(`(?i)docker pull|pulling image|pull token|\bload metadata|pushing (?:layers|manifest)|failed to (?:push|pull|copy|resolve source metadata)|httpReadSeeker|Error response from daemon|manifest|\bregistry\b|Unable to find image|docker\.io/|pull access|exporting to image|\bjib\b`)},
 }
 
