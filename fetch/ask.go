@@ -46,6 +46,9 @@ type Ask struct {
 	Size  int64 // of the whole content, in bytes; 0 means unknown
 	Limit int64 // most bytes that Bytes holds in memory; 0 means DefaultLimit
 
+	// Compressed says that Bytes asks for a compressed answer, and decodes what
+	// comes so. Limit, Digest and Check are of what comes out.
+	Compressed bool
 	// HTML says that a page for people is a proper answer. Where it is not, a
 	// page is a failure of its upstream, whatever its status.
 	HTML bool

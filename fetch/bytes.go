@@ -69,6 +69,9 @@ func (j *job) bytes(fl *flight) error {
 		return j.check(fl.c, fl.answer)
 	}
 	body, err := j.read(fl, r)
+	if err == nil && j.ask.Compressed {
+		body, err = decode(r, body, j.ask.limit())
+	}
 	if err != nil {
 		return err
 	}
@@ -80,11 +83,8 @@ func (j *job) bytes(fl *flight) error {
 }
 
 func (j *job) read(fl *flight, r *reply) ([]byte, error) {
-	limit := j.ask.Limit
-	if limit <= 0 {
-		limit = DefaultLimit
-	}
-	tooLarge := &fault.Error{Endpoint: r.endpoint, Kind: fault.TooLarge, Err: fmt.Errorf("more than %d bytes", limit)}
+	limit := j.ask.limit()
+	tooLarge := tooLarge(r, limit)
 	if r.total != unknown && r.total > limit {
 		return nil, tooLarge
 	}
@@ -107,6 +107,17 @@ func (j *job) read(fl *flight, r *reply) ([]byte, error) {
 		}
 		body = append(body, chunk...)
 	}
+}
+
+func (a *Ask) limit() int64 {
+	if a.Limit > 0 {
+		return a.Limit
+	}
+	return DefaultLimit
+}
+
+func tooLarge(r *reply, limit int64) error {
+	return &fault.Error{Endpoint: r.endpoint, Kind: fault.TooLarge, Err: fmt.Errorf("more than %d bytes", limit)}
 }
 
 // prove judges a whole body.

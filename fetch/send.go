@@ -87,6 +87,9 @@ func (j *job) request(ctx context.Context, c *candidate, method string, w want) 
 	for name, values := range j.ask.Header {
 		req.Header[name] = values
 	}
+	if j.ask.Compressed {
+		req.Header.Set("Accept-Encoding", "gzip")
+	}
 	if w.ranged {
 		req.Header.Set("Range", rangeHeader(w.span))
 	}
