@@ -61,17 +61,8 @@ func checkRedirect(r *http.Request, via []*http.Request) error {
 	if len(via) >= maxRedirects {
 		return fmt.Errorf("more than %d redirects", maxRedirects)
 	}
-	last := via[len(via)-1].URL
-	switch {
-	case r.URL.Scheme != "http" && r.URL.Scheme != "https":
-		return fmt.Errorf("redirect to the scheme %q", r.URL.Scheme)
-	case r.URL.User != nil:
-		return errors.New("redirect to an address with a user in it")
-	case last.Scheme == "https" && r.URL.Scheme == "http" && !inner(r.URL.Hostname()):
-		return errors.New("redirect from https to http, at " + r.URL.Host)
-	case inner(r.URL.Hostname()) && !inner(last.Hostname()):
-		// Else any upstream could have this machine's own services asked.
-		return errors.New("redirect from outside to this machine, at " + r.URL.Host)
+	if err := MayLead(via[len(via)-1].URL, r.URL); err != nil {
+		return fmt.Errorf("redirect %w", err)
 	}
 	if place(r.URL) == place(via[0].URL) {
 		return nil
@@ -83,6 +74,23 @@ func checkRedirect(r *http.Request, via []*http.Request) error {
 		}
 	}
 	r.Header = kept
+	return nil
+}
+
+// MayLead returns an error where what was found at from, a redirect or a page
+// of links, must not have to asked for.
+func MayLead(from, to *url.URL) error {
+	switch {
+	case to.Scheme != "http" && to.Scheme != "https":
+		return fmt.Errorf("to the scheme %q", to.Scheme)
+	case to.User != nil:
+		return errors.New("to an address with a user in it")
+	case from.Scheme == "https" && to.Scheme == "http" && !inner(to.Hostname()):
+		return errors.New("from https to http, at " + to.Host)
+	case inner(to.Hostname()) && !inner(from.Hostname()):
+		// Else any upstream could have this machine's own services asked.
+		return errors.New("from outside to this machine, at " + to.Host)
+	}
 	return nil
 }
 

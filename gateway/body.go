@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/outlast-build/outlast/cas"
 )
 
@@ -48,6 +50,14 @@ func (b *Body) share(m *Mirror, a Asset) (*Body, error) {
 		return &own, nil
 	}
 	return nil, storeError(err)
+}
+
+// rewritten returns b with other bytes for one client.
+func (b *Body) rewritten(data []byte) *Body {
+	own := *b
+	own.data, own.size = data, int64(len(data))
+	own.asset.Digest = digest.FromBytes(data)
+	return &own
 }
 
 // Close releases the file, if there is one.

@@ -73,6 +73,22 @@ type Looker interface {
 	Look(find func(context.Context, Asset) (*Body, error))
 }
 
+// A Rewriter is an ecosystem whose content names addresses that clients are to
+// ask the gateway for instead. The store keeps what upstreams said.
+type Rewriter interface {
+	// Rewrite returns body, which is a's, for the client that sent r. It must
+	// not change body itself. Its error is answered with 502.
+	Rewrite(r *http.Request, a Asset, body []byte) ([]byte, error)
+}
+
+// A Successor is an ecosystem whose moving content keeps to what it once said:
+// the hash of a version that is out never changes. The origin's word is taken
+// as it comes; who stands in for it may not contradict what was said before.
+type Successor interface {
+	// Succeed returns an error where next cannot follow before.
+	Succeed(before, next []byte) error
+}
+
 // An Asset is what a request asks for.
 type Asset struct {
 	Key    string        // the name of the content in the store; private content has its registry and repository in it
@@ -84,6 +100,9 @@ type Asset struct {
 	Type   string        // the media type to answer with; empty means the upstream's
 	Size   int64         // known size in bytes; 0 means unknown
 	Small  bool          // fits in memory: a manifest, an index
+	Limit  int64         // most bytes of what is small; 0 means 4 MiB
+	Stored bool          // moving content that only the store is asked for, however old
+	Packed bool          // upstreams may send it compressed: an index of text that moves
 	Fresh  time.Duration // how long an answer about moving content needs no new one
 
 	// Prove, if not nil, says that the content never changes under Key although
@@ -92,6 +111,14 @@ type Asset struct {
 	Prove Prove
 	// Check, if not nil, judges what an upstream says of moving content.
 	Check func(body []byte) error
+}
+
+// limit is the most that a may be in memory.
+func (a Asset) limit() int64 {
+	if a.Limit > 0 {
+		return a.Limit
+	}
+	return smallLimit
 }
 
 // A Prove judges a whole body of content whose digest is not known ahead.

@@ -58,7 +58,7 @@ func (m *Mirror) open(a Asset) (*Body, error) {
 		return &Body{asset: a, from: "store", file: c.File, size: c.Size}, nil
 	}
 	defer c.Close()
-	if c.Size > smallLimit {
+	if c.Size > a.limit() {
 		return nil, fs.ErrNotExist
 	}
 	data, err := io.ReadAll(c)

@@ -54,6 +54,14 @@ func (m *Mirror) finish(w http.ResponseWriter, r *http.Request, f found) {
 		return
 	}
 	defer f.body.Close()
+	if own, ok := m.Ecosystem.(Rewriter); ok && f.body.data != nil {
+		data, err := own.Rewrite(r, f.body.asset, f.body.data)
+		if err != nil {
+			m.fail(w, r, err)
+			return
+		}
+		f.body = f.body.rewritten(data)
+	}
 	f.body.serve(w, r, m)
 }
 

@@ -27,6 +27,9 @@ type answer struct {
 // moving returns content that moves: a fresh answer, else what the upstreams
 // say that may speak for it, else the last good answer, marked as stale.
 func (m *Mirror) moving(ctx context.Context, a Asset) (*Body, error) {
+	if a.Stored {
+		return m.remembered(a)
+	}
 	got, err := m.answers.do(ctx, m.run, a.Key, func(ctx context.Context) (answer, error) { return m.answer(ctx, a) })
 	if err != nil {
 		return nil, err
@@ -34,6 +37,19 @@ func (m *Mirror) moving(ctx context.Context, a Asset) (*Body, error) {
 	b := *got.body
 	b.stale = got.stale
 	return &b, nil
+}
+
+// remembered returns the last good answer about a, whatever its age.
+func (m *Mirror) remembered(a Asset) (*Body, error) {
+	last, err := m.last(a)
+	if err != nil {
+		return nil, err
+	}
+	got, err := m.recall(a, last)
+	if err != nil {
+		return nil, err
+	}
+	return got.body, nil
 }
 
 func (m *Mirror) answer(ctx context.Context, a Asset) (answer, error) {
@@ -111,11 +127,15 @@ func (m *Mirror) note(a Asset, got answer) {
 	if m.Store == nil || !m.keep(got.pinned, got.body.data) {
 		return
 	}
-	// A store that cannot be written is skipped.
-	_ = m.Store.SetName(a.Key, cas.Name{
+	n := cas.Name{
 		Digest: got.pinned.Digest, MediaType: got.body.asset.Type, Size: got.body.size, At: time.Now(),
 		Note: map[string]string{spokenBy: m.base(a, got.spoke)},
-	})
+	}
+	// A store that cannot be written is skipped.
+	_ = m.Store.SetName(a.Key, n)
+	if _, ok := m.Ecosystem.(Successor); ok && m.isOrigin(a, got.spoke) {
+		_ = m.Store.SetName(originsWord(a), n)
+	}
 }
 
 // recall returns a stored answer with its bytes.
@@ -194,6 +214,9 @@ func headless(err error, sources []fetch.Source) []fetch.Source {
 // read gets a's bytes whole. They must match the digest that the upstream
 // names, where it names one.
 func (m *Mirror) read(ctx context.Context, a Asset, ask fetch.Ask, p Pinner) (answer, error) {
+	if s, ok := m.Ecosystem.(Successor); ok {
+		ask.Check = m.succeeding(a, s, ask.Check)
+	}
 	if p != nil {
 		ask.Check = func(got fetch.Answer) error { return matches(p, got.Header, got.Body) }
 	}
