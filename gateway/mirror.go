@@ -87,6 +87,9 @@ func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	a, err := m.Ecosystem.Asset(r)
 	if err != nil {
+		if failure := (*fetch.Failure)(nil); errors.As(err, &failure) {
+			m.tell(Served{Asset: a, Err: err})
+		}
 		m.fail(w, r, err)
 		return
 	}
@@ -98,14 +101,18 @@ func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // what it gets.
 func (m *Mirror) Find(ctx context.Context, a Asset, head bool) (*Body, error) {
 	b, err := m.find(ctx, a, head)
-	if m.OnServe != nil {
-		told := Served{Asset: a, Err: err}
-		if b != nil {
-			told.From, told.Stale = b.from, b.stale
-		}
-		m.OnServe(told)
+	told := Served{Asset: a, Err: err}
+	if b != nil {
+		told.From, told.Stale = b.from, b.stale
 	}
+	m.tell(told)
 	return b, err
+}
+
+func (m *Mirror) tell(s Served) {
+	if m.OnServe != nil {
+		m.OnServe(s)
+	}
 }
 
 func (m *Mirror) find(ctx context.Context, a Asset, head bool) (*Body, error) {
