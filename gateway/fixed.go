@@ -25,15 +25,19 @@ func (m *Mirror) fixed(ctx context.Context, a Asset, head bool) (*Body, error) {
 	if head && !a.Small {
 		return m.sized(ctx, a)
 	}
-	if b, ok := m.spooled.Load(a.Key); ok {
+	if b, ok := m.spooled.Load(a.place()); ok {
 		return b.(*Body).share(m, a)
 	}
-	b, err := m.content.do(ctx, m.run, a.Key, func(ctx context.Context) (*Body, error) { return m.fetch(ctx, a) })
+	b, err := m.content.do(ctx, m.run, a.place(), func(ctx context.Context) (*Body, error) { return m.fetch(ctx, a) })
 	if err != nil {
 		return nil, err
 	}
 	return b.share(m, a)
 }
+
+// place is what a is known by while it is under way. A key alone may have had
+// another digest before.
+func (a Asset) place() string { return a.Key + "@" + a.Digest.String() }
 
 // stored returns a from the store. The name counts as much as the bytes: it
 // says that this asset was had from one of its own upstreams, so that a digest
@@ -42,8 +46,12 @@ func (m *Mirror) stored(a Asset) (*Body, error) {
 	if m.Store == nil {
 		return nil, fs.ErrNotExist
 	}
-	if _, err := m.Store.Name(a.Key); err != nil {
+	known, err := m.Store.Name(a.Key)
+	if err != nil {
 		return nil, err
+	}
+	if known.Digest != a.Digest {
+		return nil, fs.ErrNotExist
 	}
 	return m.open(a)
 }
@@ -157,7 +165,7 @@ func (m *Mirror) keep(a Asset, data []byte) bool {
 }
 
 func (m *Mirror) remember(a Asset, size int64) bool {
-	name := cas.Name{Digest: a.Digest, MediaType: a.Type, Size: size, At: time.Now()}
+	name := cas.Name{Digest: a.Digest, MediaType: a.Type, Size: size, At: time.Now(), Note: map[string]string{sureNote: "yes"}}
 	return m.Store.SetName(a.Key, name) == nil
 }
 
@@ -177,21 +185,21 @@ func (m *Mirror) spool(ctx context.Context, a Asset) (*Body, error) {
 		w.Close()
 		return nil, err
 	}
-	return m.serveSpool(a, answer, w, func() { m.remember(a, answer.Size) })
+	return m.serveSpool(a.place(), a, answer, w, func() { m.remember(a, answer.Size) })
 }
 
 // serveSpool returns what w holds, proved to be a's, and has the store make it
-// durable; then it calls kept. It closes w.
-func (m *Mirror) serveSpool(a Asset, answer fetch.Answer, w *cas.Writer, kept func()) (*Body, error) {
+// durable; then it calls kept. Until then it is found at place. It closes w.
+func (m *Mirror) serveSpool(place string, a Asset, answer fetch.Answer, w *cas.Writer, kept func()) (*Body, error) {
 	f, err := w.File()
 	if err != nil {
 		w.Close()
 		return nil, storeError(err)
 	}
 	b := &Body{asset: a, from: answer.Endpoint, size: answer.Size, file: f.File, shared: true, spool: w}
-	m.spooled.Store(a.Key, b)
+	m.spooled.Store(place, b)
 	m.commits.Go(func() {
-		defer m.spooled.Delete(a.Key)
+		defer m.spooled.Delete(place)
 		defer w.Close()
 		// A store that cannot be written is skipped: who waits has the spool.
 		if w.Commit(a.Digest) == nil {

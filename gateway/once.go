@@ -16,7 +16,7 @@ import (
 	"github.com/outlast-build/outlast/fetch"
 )
 
-// The notes beside content that is known by what was seen first.
+// The notes beside content that says who vouches for it.
 const (
 	markNote = "mark" // its Proof.Mark
 	sureNote = "sure" // set where its Proof.Sure was
@@ -33,10 +33,10 @@ func (m *Mirror) once(ctx context.Context, a Asset, head bool) (*Body, error) {
 	if head && !a.Small {
 		return m.sized(ctx, a)
 	}
-	if b, ok := m.spooled.Load(a.Key); ok {
+	if b, ok := m.spooled.Load(a.place()); ok {
 		return b.(*Body).share(m, b.(*Body).asset)
 	}
-	b, err := m.content.do(ctx, m.run, a.Key, func(ctx context.Context) (*Body, error) { return m.fetchOnce(ctx, a) })
+	b, err := m.content.do(ctx, m.run, a.place(), func(ctx context.Context) (*Body, error) { return m.fetchOnce(ctx, a) })
 	if err != nil {
 		return nil, err
 	}
@@ -161,6 +161,7 @@ func (m *Mirror) readOnce(ctx context.Context, a Asset, seen record) (*Body, err
 }
 
 func (m *Mirror) spoolOnce(ctx context.Context, a Asset, seen record) (*Body, error) {
+	place := a.place()
 	w, err := m.Store.Create()
 	if err != nil {
 		return nil, storeError(err)
@@ -177,7 +178,7 @@ func (m *Mirror) spoolOnce(ctx context.Context, a Asset, seen record) (*Body, er
 		w.Close()
 		return nil, err
 	}
-	return m.serveSpool(a, answer, w, func() { m.rememberOnce(a, answer, ask.proof) })
+	return m.serveSpool(place, a, answer, w, func() { m.rememberOnce(a, answer, ask.proof) })
 }
 
 func digestOf(r io.ReaderAt, size int64) (digest.Digest, error) {
