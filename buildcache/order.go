@@ -28,7 +28,9 @@ func (s *survey) oldestFirst(entries []entry) []digest.Digest {
 			continue
 		}
 		for _, l := range e.layers {
-			u.made[l.Digest] = u.made[l.Digest] // known, and made at no time
+			if _, known := u.made[l.Digest]; !known {
+				u.made[l.Digest] = time.Time{}
+			}
 		}
 		var config cacheimport.CacheConfig
 		if data, flaw := s.readDocument(e.config); flaw == nil && json.Unmarshal(data, &config) == nil {
