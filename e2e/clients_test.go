@@ -162,7 +162,7 @@ func TestRealClientsPullThroughTheGateway(t *testing.T) {
 		{"all well", nil, nil},
 		{"the origin sends pages", faultnet.Always(faultnet.StatusHTML(400, "")), nil},
 		{"the origin hangs and the mirror breaks off", faultnet.Always(faultnet.Hang()),
-			faultnet.Script{{Method: "GET", Place: faultnet.Blob, On: faultnet.First(2), Fault: faultnet.CutAfter(1000)}}},
+			faultnet.Script{{Method: "GET", Place: faultnet.Blob, On: faultnet.First(4), Fault: faultnet.CutAfter(1000)}}},
 		{"the mirror spoils and the origin breaks off", faultnet.Script{{Method: "GET", Place: faultnet.Blob, On: faultnet.First(4), Fault: faultnet.ResetAfter(1000)}},
 			faultnet.At(faultnet.Blob, faultnet.WrongByte())},
 	} {

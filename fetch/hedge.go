@@ -67,6 +67,15 @@ func (p progress) overdue(patience time.Duration) time.Time {
 	return still
 }
 
+// hopeless returns when a request with this progress is not just slow: half of
+// its limit has run out in silence.
+func (p progress) hopeless(l Limits) time.Time {
+	if p.head.IsZero() {
+		return p.began.Add(l.Header / 2)
+	}
+	return p.last.Add(l.Idle / 2)
+}
+
 // hedges is the hedging budget of a Fetcher, a bucket of tokens that is full
 // at first. The zero value is ready for use.
 type hedges struct {

@@ -12,14 +12,6 @@ import (
 	"github.com/outlast-build/outlast/fault"
 )
 
-const (
-	// maxFailures in a row without progress, and a source is out for the Ask.
-	maxFailures = 3
-	// worthwhile is how many bytes make a try that broke off progress, so that
-	// a single source that breaks every transfer still gets there.
-	worthwhile = 64 << 10
-)
-
 // A job is one Ask under way.
 type job struct {
 	f      *Fetcher
@@ -99,44 +91,46 @@ func (j *job) refreshLocked(now time.Time) {
 func (j *job) ended(c *candidate, t Try) {
 	now := time.Now()
 	after := fault.After(t.Err)
+	getsOn := j.settle(c, t, now, after)
 	if t.Kind != fault.Canceled {
 		j.f.observe(c.Endpoint, now, t.Took, t.Kind)
+	}
+	if t.Kind != fault.Canceled && !getsOn {
 		j.f.gates.end(c.Endpoint, now, t.Kind, after)
 	}
-	j.settle(c, t, now, after)
 	if j.f.OnTry != nil {
 		j.f.OnTry(t)
 	}
 }
 
-func (j *job) settle(c *candidate, t Try, now time.Time, after time.Duration) {
+// settle takes note of what t means for c in this Ask. It reports whether c
+// broke off, but gets on: then it is asked again for the rest, at once.
+func (j *job) settle(c *candidate, t Try, now time.Time, after time.Duration) (getsOn bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	c.active--
 	if t.Kind == fault.None {
 		c.failures = 0
-		return
+		return false
 	}
 	c.last = &t
 	if t.Kind == fault.Canceled {
-		return
+		return false
 	}
 	if t.Kind == fault.NotFound && c.Origin && j.ask.Digest == "" {
 		j.definite = true
 	}
-	if j.resumes && t.Bytes >= worthwhile && breakOff(t.Kind) {
-		// It breaks off, but gets on: where there is nobody else it is asked
-		// again for the rest, at once unless it fell silent.
+	if j.resumes && breakOff(t.Kind) && c.gained(t.Bytes, now.Sub(t.At), j.limits.Idle) {
 		c.failures = 0
 		c.breaks++
 		if t.Kind != fault.Timeout {
-			return
+			return true
 		}
 	}
 	c.failures++
-	if t.Kind.Action() != fault.Retry || c.failures >= maxFailures {
+	if t.Kind.Action() != fault.Retry || c.spent(t.Err) {
 		c.out = true
-		return
+		return false
 	}
 	c.notBefore = now.Add(j.f.Backoff.Wait(c.failures, j.f.jitter(), after))
 	if !j.budget.covers(now, c.notBefore) {
@@ -144,11 +138,7 @@ func (j *job) settle(c *candidate, t Try, now time.Time, after time.Duration) {
 		// budget wants an answer now.
 		c.out = true
 	}
-}
-
-// breakOff reports whether what came before a failure of this kind counts.
-func breakOff(k fault.Kind) bool {
-	return k == fault.Truncated || k == fault.Connection || k == fault.Timeout
+	return false
 }
 
 // gaveUp takes note that c was given up because another was faster. That is no

@@ -13,19 +13,21 @@ type candidate struct {
 	index int    // in the Ask
 	host  string // of its URL
 
-	rank      int       // by the board; the least is best
-	score     float64   // by the board; 1 is well or unknown
-	open      bool      // the circuit breaker leaves it alone
-	out       bool      // it is of no more use for this Ask
-	noRange   bool      // it answers with the whole where a part is asked for
-	otherSize bool      // its content has another size than others claim
-	failures  int       // of this Ask, in a row without progress
-	breaks    int       // of this Ask, with progress
-	slow      int       // how often others had to make up for it in this Ask
-	active    int       // requests under way
-	notBefore time.Time // not to be asked before
-	rate      float64   // bytes a second that it last gave; 0 while unknown
-	last      *Try      // its last failure
+	rank      int           // by the board; the least is best
+	score     float64       // by the board; 1 is well or unknown
+	open      bool          // the circuit breaker leaves it alone
+	out       bool          // it is of no more use for this Ask
+	noRange   bool          // it answers with the whole where a part is asked for
+	otherSize bool          // its content has another size than others claim
+	failures  int           // of this Ask, in a row without progress
+	breaks    int           // of this Ask, with progress
+	crumbs    int           // breaks in a row that brought little
+	crumbTime time.Duration // that they took
+	slow      int           // how often others had to make up for it in this Ask
+	active    int           // requests under way
+	notBefore time.Time     // not to be asked before
+	rate      float64       // bytes a second that it last gave; 0 while unknown
+	last      *Try          // its last failure
 }
 
 // A need is what a request would be for.
@@ -78,12 +80,16 @@ func (n need) better(a, b *candidate) int {
 		spread = cmp.Compare(a.active, b.active)
 	}
 	return cmp.Or(
-		cmp.Compare(flag(a.open), flag(b.open)),
+		cmp.Compare(flag(a.hopeless()), flag(b.hopeless())),
 		cmp.Compare(a.failures+a.breaks+a.slow, b.failures+b.breaks+b.slow),
 		spread,
 		cmp.Compare(a.rank, b.rank),
 	)
 }
+
+// hopeless reports whether c is to be asked when nobody else can: the circuit
+// breaker says so, or others had to make up for it again and again.
+func (c *candidate) hopeless() bool { return c.open || c.slow >= maxSilences }
 
 func flag(b bool) int {
 	if b {

@@ -16,6 +16,7 @@ type flight struct {
 	c        *candidate
 	whole    bool // the source cannot give a part
 	patience time.Duration
+	limits   Limits
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	try      *Try
@@ -51,6 +52,8 @@ func (fl *flight) headAt() time.Time { return fl.progress().head }
 
 func (fl *flight) overdue() time.Time { return fl.progress().overdue(fl.patience) }
 
+func (fl *flight) hopelessAt() time.Time { return fl.progress().hopeless(fl.limits) }
+
 // A landing is how a flight ended.
 type landing struct {
 	fl    *flight
@@ -71,7 +74,7 @@ type race struct {
 	landed    chan landing
 	over      chan struct{} // closed when nobody waits for landings any more
 	nextHedge time.Time
-	noHedge   bool // the hedging budget has run out
+	broke     bool // the hedging budget had run out
 }
 
 // run returns the flight that did well; its request has not been reported as
@@ -108,13 +111,17 @@ func (r *race) run(ctx context.Context) (landing, error) {
 // for how long.
 func (r *race) launch(ctx context.Context) (time.Duration, error) {
 	for {
+		paid := false
 		if len(r.flying) > 0 {
-			if wake := time.Until(r.slowAt()); wake > 0 {
+			at := r.slowAt()
+			if wake := time.Until(at); wake > 0 {
 				return wake, nil
 			}
-			if r.noHedge || !r.j.f.hedges.take() {
-				r.noHedge = true
-				return time.Hour, nil
+			if paid = r.pay(); !paid {
+				at = r.latest((*flight).hopelessAt)
+			}
+			if wake := time.Until(at); wake > 0 {
+				return wake, nil
 			}
 		}
 		r.need.except = r.need.except[:0]
@@ -126,7 +133,9 @@ func (r *race) launch(ctx context.Context) (time.Duration, error) {
 		case c != nil:
 			r.fly(ctx, c, whole)
 		case len(r.flying) > 0:
-			r.j.f.hedges.back()
+			if paid {
+				r.j.f.hedges.back()
+			}
 			if next.IsZero() {
 				return time.Hour, nil
 			}
@@ -145,12 +154,28 @@ func (r *race) launch(ctx context.Context) (time.Duration, error) {
 	}
 }
 
+// pay reports whether the hedging budget has one more request beside the slow
+// ones. Where it had none once, it is not asked again.
+func (r *race) pay() bool {
+	r.broke = r.broke || !r.j.f.hedges.take()
+	return !r.broke
+}
+
 // slowAt returns when all that is in the air is slow, and another may follow.
 func (r *race) slowAt() time.Time {
-	at := r.nextHedge
+	at := r.latest((*flight).overdue)
+	if r.nextHedge.After(at) {
+		return r.nextHedge
+	}
+	return at
+}
+
+// latest returns the latest of what of tells of all that is in the air.
+func (r *race) latest(of func(*flight) time.Time) time.Time {
+	var at time.Time
 	for _, fl := range r.flying {
-		if o := fl.overdue(); o.After(at) {
-			at = o
+		if t := of(fl); t.After(at) {
+			at = t
 		}
 	}
 	return at
@@ -158,7 +183,7 @@ func (r *race) slowAt() time.Time {
 
 func (r *race) fly(ctx context.Context, c *candidate, whole bool) {
 	now := time.Now()
-	fl := &flight{c: c, whole: whole, try: r.j.try(c, now)}
+	fl := &flight{c: c, whole: whole, try: r.j.try(c, now), limits: r.j.limits}
 	fl.patience = patience(r.j.f.board.Snapshot(now).Standing(c.Endpoint), r.j.ask.Patience, r.j.limits.Header)
 	fl.try.Hedged = len(r.flying) > 0
 	if fl.try.Hedged {

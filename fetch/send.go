@@ -140,7 +140,8 @@ func (r *reply) judge(a *Ask, method string, w want, resp *http.Response) error 
 		h.first = r.sniff(patienceForText)
 	}
 	if good && method != http.MethodHead && h.status != http.StatusPartialContent {
-		if h.first = r.sniff(r.idle); r.rerr != nil && r.rerr != io.EOF {
+		// What came before it broke off is taken over, however little it is.
+		if h.first = r.sniff(r.idle); len(h.first) == 0 && r.rerr != nil && r.rerr != io.EOF {
 			return r.fault(r.rerr)
 		}
 	}
@@ -155,13 +156,20 @@ func (r *reply) judge(a *Ask, method string, w want, resp *http.Response) error 
 // sniff reads the first bytes of the body.
 func (r *reply) sniff(limit time.Duration) []byte {
 	r.buf = r.f.chunks.Get().(*[]byte)
-	for len(r.ready) < 16 && r.rerr == nil {
+	for mayBePage(r.ready) && r.rerr == nil {
 		r.watch.allow(limit, noBytes(limit))
 		n, err := r.body.Read((*r.buf)[len(r.ready):])
 		r.watch.rest()
 		r.ready, r.rerr = (*r.buf)[:len(r.ready)+n], err
 	}
 	return r.ready[:min(len(r.ready), sniffed)]
+}
+
+// mayBePage reports whether a body that begins so may turn out to be a page
+// with its next bytes. It says no early: what is held here is lost to the next
+// source if it is the last that comes.
+func mayBePage(first []byte) bool {
+	return len(first) == 0 || len(first) < 16 && bytes.IndexByte([]byte("<\xef \t\r\n"), first[0]) >= 0
 }
 
 // isContent reports whether a body that looks like a page is what the digest

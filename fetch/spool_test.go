@@ -34,7 +34,7 @@ func sent(ups ...*faultnet.Transport) int64 {
 func TestSpoolDiesAtAnyByte(t *testing.T) {
 	want := content(3000)
 	for _, how := range []func(int64) faultnet.Fault{faultnet.CutAfter, faultnet.ResetAfter, faultnet.HangAfter} {
-		for at := int64(0); at < int64(len(want)); at += 97 {
+		for at := int64(0); at < int64(len(want)); at += 1 + at/20 {
 			f := how(at)
 			t.Run(f.String(), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
