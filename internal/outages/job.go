@@ -13,10 +13,12 @@ import (
 // A job is a line or a tale.
 type job interface {
 	run(context.Context, *trial.Bench, options) error
+	entry() entry // what it came to
 }
 
-// runAll runs jobs, some at a time. The first error ends it.
-func runAll(ctx context.Context, b *trial.Bench, o options, jobs []job) error {
+// runAll runs jobs, some at a time, and enters each in the book. The first error
+// ends it.
+func runAll(ctx context.Context, b *trial.Bench, o options, book *results, jobs []job) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	next := make(chan job)
@@ -24,7 +26,11 @@ func runAll(ctx context.Context, b *trial.Bench, o options, jobs []job) error {
 	for range o.workers {
 		workers.Go(func() {
 			for j := range next {
-				if err := j.run(ctx, b, o); err != nil {
+				err := j.run(ctx, b, o)
+				if err == nil {
+					err = book.add(j.entry())
+				}
+				if err != nil {
 					cancel(err)
 				}
 			}
@@ -48,6 +54,10 @@ func runAll(ctx context.Context, b *trial.Bench, o options, jobs []job) error {
 type line struct {
 	trial.Row
 	Stock, Outlast trial.Result
+}
+
+func (l *line) entry() entry {
+	return entry{Name: l.Row.String(), Stock: l.Stock, Outlast: l.Outlast}
 }
 
 func (l *line) run(ctx context.Context, b *trial.Bench, o options) error {
@@ -90,6 +100,14 @@ type tale struct {
 }
 
 func (t *tale) name() string { return "story: " + t.Title }
+
+func (t *tale) entry() entry {
+	e := entry{Name: t.name(), Steps: t.Steps}
+	if t.Err != nil {
+		e.Broken = t.Err.Error()
+	}
+	return e
+}
 
 func (t *tale) run(ctx context.Context, b *trial.Bench, o options) error {
 	t.Steps, t.Err = t.Run(ctx, b)

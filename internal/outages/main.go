@@ -33,6 +33,8 @@ func main() {
 // options are what the flags say.
 type options struct {
 	out     string
+	results string
+	missing bool
 	rows    *regexp.Regexp
 	workers int
 	cut     time.Duration // of stock
@@ -45,6 +47,8 @@ type options struct {
 func readFlags() (options, error) {
 	var o options
 	flag.StringVar(&o.out, "o", "", "write the table to this `file` (default: standard output)")
+	flag.StringVar(&o.results, "results", "", "keep what each row came to in this `file`, and write the page from all that it holds: so the table can be run in pieces")
+	flag.BoolVar(&o.missing, "missing", false, "run only rows that the file of -results does not hold")
 	rows := flag.String("rows", "", "run only the rows whose names match this `expression`; -list shows the names")
 	flag.IntVar(&o.workers, "workers", 5, "rows at once; most of their time is waiting")
 	flag.DurationVar(&o.cut, "cut", 30*time.Second, "cut stock off after this, and call it hanging")
@@ -73,6 +77,33 @@ func run(ctx context.Context) error {
 		}
 		return nil
 	}
+	book, err := openResults(o.results)
+	if err != nil {
+		return err
+	}
+	defer book.Close()
+	if o.missing {
+		lines, tales = book.missing(lines, tales)
+	}
+	began := time.Now()
+	if err := play(ctx, o, book, jobs(lines, tales)); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "%d rows and %d stories in %v\n", len(lines), len(tales), time.Since(began).Round(time.Second))
+	p := newPaper(o, book.lines())
+	p.Tales, p.Pieces = book.tales(), book.pieces()
+	p.Missing = book.lacks()
+	if err := p.output(o.out); err != nil {
+		return err
+	}
+	return p.verdict()
+}
+
+// play runs jobs on a bench of their own.
+func play(ctx context.Context, o options, book *results, jobs []job) error {
+	if len(jobs) == 0 {
+		return nil
+	}
 	dir, err := os.MkdirTemp("", "ol")
 	if err != nil {
 		return err
@@ -83,18 +114,11 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer b.Close()
-	began := time.Now()
-	if err := runAll(ctx, b, o, jobs(lines, tales)); err != nil {
-		return err
-	}
-	p := newPaper(o, lines)
-	p.Tales = tales
-	fmt.Fprintf(os.Stderr, "%d rows and %d stories in %v\n", len(lines), len(tales), time.Since(began).Round(time.Second))
-	if err := p.output(o.out); err != nil {
-		return err
-	}
-	return p.verdict()
+	return runAll(ctx, b, o, book, jobs)
 }
+
+// anything matches every name.
+var anything = regexp.MustCompile("")
 
 // chosen lists the rows and the stories whose names match.
 func chosen(names *regexp.Regexp) (lines []*line, tales []*tale) {

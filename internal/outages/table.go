@@ -83,6 +83,8 @@ type paper struct {
 	No       []*line
 	Tales    []*tale
 	Workers  int
+	Pieces   int // how many runs the table comes from
+	Missing  int // rows and stories that it lacks
 	Versions []string
 	Bad      []*line // where Outlast did not do what it should
 }
