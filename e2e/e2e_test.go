@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -26,7 +27,8 @@ type bench struct {
 	buildx   *testenv.Buildx
 	outlast  string
 	dir      string
-	env      []string // of the program, beside what run sets
+	env      []string      // of the program, beside what run sets
+	limit    time.Duration // of a run of the program; 0 is 3 minutes
 }
 
 // newBench starts a cloud and a BuildKit, and stops them at the test's end.
@@ -68,7 +70,7 @@ func (b *bench) runIn(ctx context.Context, args ...string) result {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(b.limit, 3*time.Minute))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, b.outlast, args...)
 	cmd.Env = append(os.Environ(), b.buildx.Environ()...)

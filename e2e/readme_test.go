@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -100,11 +101,26 @@ func (b *bench) command(t *testing.T, command ...string) *exec.Cmd {
 
 // tryGateway starts a gateway as told, pulls from it, and interrupts it.
 func (b *bench) tryGateway(t *testing.T, command []string) {
+	address := command[len(command)-1]
+	stop := b.serve(t, address, command)
+	mustRun(t, testenv.Tool(t, "crane"), "digest", address+"/docker.io/library/alpine:3")
+	stop()
+}
+
+// startGateway serves the bench's registries on an address until the test's
+// end, or until stop is called.
+func (b *bench) startGateway(t *testing.T, address string) (stop func()) {
+	t.Helper()
+	return b.serve(t, address, []string{b.outlast, "gateway", "--listen", address})
+}
+
+// serve runs a gateway, waits until it answers, and returns what interrupts it.
+func (b *bench) serve(t *testing.T, address string, command []string) (stop func()) {
+	t.Helper()
 	cmd := b.command(t, command...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	address := command[len(command)-1]
 	deadline := time.Now().Add(20 * time.Second)
 	for {
 		resp, err := http.Get("http://" + address + "/v2/")
@@ -118,9 +134,12 @@ func (b *bench) tryGateway(t *testing.T, command []string) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	mustRun(t, testenv.Tool(t, "crane"), "digest", address+"/docker.io/library/alpine:3")
-	cmd.Process.Signal(syscall.SIGINT)
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("the gateway, interrupted, ended with %v, want 0", err)
-	}
+	stop = sync.OnceFunc(func() {
+		cmd.Process.Signal(syscall.SIGINT)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the gateway, interrupted, ended with %v, want 0", err)
+		}
+	})
+	t.Cleanup(stop)
+	return stop
 }

@@ -98,6 +98,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "say no more than the result, and errors")
 	root.AddCommand(
 		a.buildCommand(),
+		a.builderCommand(),
 		a.cacheCommand(),
 		a.configCommand(),
 		a.diagnoseCommand(),

@@ -33,7 +33,7 @@ var exits = []struct {
 	{ExitBuilt, record.Built, "built", "done"},
 	{ExitFailed, record.Failed, "the build itself failed: yours to mend", "failed"},
 	{ExitUsage, record.BadUsage, "wrong usage or settings", "wrong usage or settings"},
-	{ExitNoSource, record.NoSource, "services failed and no source was left", ""},
+	{ExitNoSource, record.NoSource, "services failed and no source was left", "what was asked does not answer"},
 	{ExitNoEngine, record.NoEngine, "no usable engine", "the engine does not do as it should"},
 	{ExitInterrupted, record.Interrupted, "interrupted", "interrupted"},
 }

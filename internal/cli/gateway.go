@@ -57,6 +57,7 @@ func (a *app) gatewayCommand() *cobra.Command {
 	c.Flags().StringVar(&listen, "listen", "", "the `HOST:PORT` to listen on; port 0 takes a free one (default gateway.listen, 127.0.0.1:5100)")
 	c.Flags().BoolVar(&public, "public", false, "allow an address that other machines can reach")
 	formatFlag(c, &format, "text", "json")
+	c.AddCommand(a.gatewayHealth())
 	return c
 }
 

@@ -6,7 +6,9 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -78,6 +80,40 @@ func TestGatewayServesUntilItIsStopped(t *testing.T) {
 		if !strings.Contains(said, part) {
 			t.Errorf("got %q, want there how to use it: %q", said, part)
 		}
+	}
+}
+
+func TestGatewayHealth(t *testing.T) {
+	first, stop := startGateway(t, "--listen", "127.0.0.1:0")
+	_, port, err := net.SplitHostPort(strings.TrimSpace(strings.TrimPrefix(first, "listening on http://")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := httptest.NewServer(http.NotFoundHandler())
+	defer page.Close()
+	health := func(listen string) result {
+		var stdout, stderr bytes.Buffer
+		env := []string{"HOME=" + t.TempDir(), "OUTLAST_GATEWAY_LISTEN=" + listen}
+		code := cli.Main(t.Context(), []string{"gateway", "health"}, nil, &stdout, &stderr, env)
+		return result{code, stdout.String(), stderr.String()}
+	}
+	for listen, code := range map[string]int{
+		"127.0.0.1:" + port: cli.ExitBuilt,
+		"0.0.0.0:" + port:   cli.ExitBuilt, // where it listens in a container
+		":" + port:          cli.ExitBuilt,
+		"nowhere":           cli.ExitUsage,
+	} {
+		if got := health(listen); got.code != code {
+			t.Errorf("%s: got %+v, want code %d", listen, got, code)
+		}
+	}
+	if got := health(page.Listener.Addr().String()); got.code != cli.ExitFailed || !strings.Contains(got.stderr, "404") {
+		t.Errorf("something else that answers: got %+v", got)
+	}
+	stop()
+	got := health("0.0.0.0:" + port)
+	if got.code != cli.ExitNoSource || !strings.Contains(got.stderr, "127.0.0.1:"+port) || strings.Count(got.stderr, "outlast: error:") != 1 {
+		t.Errorf("a gateway that has stopped: got %+v", got)
 	}
 }
 

@@ -97,11 +97,12 @@ func TestHelp(t *testing.T) {
 	for _, command := range []string{
 		"",
 		"build",
+		"builder", "builder config", "builder create", "builder rm",
 		"cache", "cache repair", "cache stats", "cache trim", "cache verify",
 		"config",
 		"diagnose",
 		"engine", "engine status", "engine stop",
-		"gateway",
+		"gateway", "gateway health",
 		"version",
 	} {
 		t.Run("outlast "+command, func(t *testing.T) {

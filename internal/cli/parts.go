@@ -22,6 +22,13 @@ type Parts struct {
 	// when clients can connect.
 	Gateway func(context.Context, GatewayRequest) error
 
+	// GatewayHealth asks the gateway that listens on an address of this machine.
+	GatewayHealth func(ctx context.Context, address string) error
+
+	// BuilderCreate and BuilderRemove make and remove a builder of buildx.
+	BuilderCreate func(context.Context, buildx.Mirrored) error
+	BuilderRemove func(ctx context.Context, env []string, name string) error
+
 	// EngineStatus tells of the engine that Outlast started, and EngineStop
 	// stops it and reports whether there was one.
 	EngineStatus func(context.Context) (buildx.DaemonStatus, error)

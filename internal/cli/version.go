@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"runtime"
@@ -19,7 +20,11 @@ type version struct {
 	BuildKit string `json:"buildkit,omitempty"` // whose types and display are in use
 }
 
-// readVersion reads what the Go command wrote into the program.
+// What the linker may set, where neither git nor a module proxy told the Go
+// command: the Dockerfile does.
+var release, revision, date string
+
+// readVersion reads what the linker and the Go command wrote into the program.
 func readVersion() version {
 	v := version{Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
@@ -42,6 +47,9 @@ func readVersion() version {
 			v.BuildKit = d.Version
 		}
 	}
+	v.Version = cmp.Or(release, v.Version)
+	v.Revision = cmp.Or(revision, v.Revision)
+	v.Time = cmp.Or(date, v.Time)
 	return v
 }
 

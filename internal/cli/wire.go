@@ -23,7 +23,10 @@ func program() Parts {
 				Settings: r.Settings, Ready: r.Ready, Served: r.Served, Tried: r.Tried, Warn: r.Warn,
 			})
 		},
-		EngineStatus: func(context.Context) (buildx.DaemonStatus, error) { return buildx.Own("").Status() },
-		EngineStop:   func(ctx context.Context) (bool, error) { return buildx.Own("").Stop(ctx) },
+		GatewayHealth: daemon.Health,
+		BuilderCreate: func(ctx context.Context, m buildx.Mirrored) error { return m.Create(ctx) },
+		BuilderRemove: buildx.RemoveBuilder,
+		EngineStatus:  func(context.Context) (buildx.DaemonStatus, error) { return buildx.Own("").Status() },
+		EngineStop:    func(ctx context.Context) (bool, error) { return buildx.Own("").Stop(ctx) },
 	}
 }
