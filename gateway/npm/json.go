@@ -6,10 +6,6 @@ import (
 	"fmt"
 )
 
-// maxDepth bounds how deep a document nests. Those of registries have six
-// levels.
-const maxDepth = 64
-
 // A value is the place of a JSON value in a document: data[from:to].
 type value struct{ from, to int }
 

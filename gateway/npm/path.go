@@ -120,11 +120,3 @@ func archivePath(name, version string) string {
 	base := name[strings.Index(name, "/")+1:]
 	return name + "/-/" + base + "-" + version + ".tgz"
 }
-
-// IsArchive reports whether an escaped path is that of an archive, perhaps
-// without Prefix: npm drops the path of its registry from addresses whose host
-// it replaces, as it does for those of lock files.
-func IsArchive(escaped string) bool {
-	r, err := parse(strings.TrimPrefix(strings.TrimPrefix(escaped, Prefix), "/"))
-	return err == nil && r.kind == archive
-}

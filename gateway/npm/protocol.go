@@ -22,6 +22,33 @@ import (
 // the gateway's address with Prefix behind it.
 const Prefix = "/npm/"
 
+// Kept is where documents keep the addresses of the registry, for npm itself:
+// with replace-registry-host set to the registry's host it asks the gateway for
+// them all the same, and no lock file ever names the gateway.
+const Kept = Prefix + "-/kept/"
+
+// cut takes the place where the protocol is served off an escaped path. npm
+// drops the path of its registry from addresses whose host it replaces, so that
+// an archive may stand without.
+func cut(escaped string) string {
+	for _, prefix := range []string{Kept, Prefix, "/"} {
+		if rest, ok := strings.CutPrefix(escaped, prefix); ok {
+			return rest
+		}
+	}
+	return escaped
+}
+
+// Serves reports whether a path is for this protocol: what stands below Prefix,
+// and archives wherever they stand.
+func Serves(escaped string) bool {
+	if strings.HasPrefix(escaped, Prefix) {
+		return true
+	}
+	q, err := parse(cut(escaped))
+	return err == nil && q.kind == archive
+}
+
 // fresh is how long a document needs no new one, unless the client asks for
 // one: what registries say themselves of their documents.
 const fresh = 5 * time.Minute
@@ -120,8 +147,8 @@ func (p *Protocol) origin(name string) (string, error) {
 
 // Respond answers what needs no registry.
 func (p *Protocol) Respond(w http.ResponseWriter, r *http.Request) bool {
-	rest, ok := strings.CutPrefix(r.URL.Path, Prefix)
-	if !ok || rest != "" && rest != "-/ping" || r.Method != http.MethodGet && r.Method != http.MethodHead {
+	rest := cut(r.URL.Path)
+	if rest != "" && rest != "-/ping" || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -151,8 +178,11 @@ const (
 
 // Asset reads what r asks for.
 func (p *Protocol) Asset(r *http.Request) (gateway.Asset, error) {
-	path := strings.TrimPrefix(r.URL.EscapedPath(), Prefix)
-	q, err := parse(strings.TrimPrefix(path, "/"))
+	path := r.URL.EscapedPath()
+	q, err := parse(cut(path))
+	if err == nil && !Serves(path) {
+		err = fmt.Errorf("%.200q is no archive", path)
+	}
 	if err != nil {
 		return gateway.Asset{}, notFound(err)
 	}
@@ -255,7 +285,7 @@ func (p *Protocol) Rewrite(r *http.Request, _ gateway.Asset, body []byte) ([]byt
 	if err != nil || len(d.releases) == 0 {
 		return body, nil // a list of tags
 	}
-	address, err := gateway.Address(r)
+	base, err := p.base(r)
 	if err != nil {
 		return nil, err
 	}
@@ -263,6 +293,16 @@ func (p *Protocol) Rewrite(r *http.Request, _ gateway.Asset, body []byte) ([]byt
 		if !versionForm.MatchString(r.version) || !p.ours(r.tarball, d.name, r.version) {
 			return ""
 		}
-		return address + Prefix + archivePath(d.name, r.version)
+		return base + archivePath(d.name, r.version)
 	}), nil
+}
+
+// base returns what the addresses of archives begin with for the client that
+// sent r.
+func (p *Protocol) base(r *http.Request) (string, error) {
+	if strings.HasPrefix(r.URL.Path, Kept) {
+		return p.registry.Base, nil
+	}
+	address, err := gateway.Address(r)
+	return address + Prefix, err
 }
