@@ -55,7 +55,7 @@ var (
 	}
 	quotingOpen = regexp.MustCompile(`^(.*?)(?:process "|executor failed running \[|The command ')(/bin/.*)$`)
 
-	warning = regexp.MustCompile(`^(?i:\[?warn(?:ing)?\]?\b[:! ]|npm warn|(?:gyp |\w+ )?WARN\b|W: |info\b|\[INFO\]|info: |debug: |notice|\[notice\]|Ign:|Get:|Hit:|Retry|\(?node:\d+\) Warning)|\bRetrying\b|will retry|retrying in|\btries remaining|: warning: `)
+	warning = regexp.MustCompile(`^(?i:\[?warn(?:ing)?\]?\b[:! ]|npm warn|(?:gyp |\w+ )?WARN\b|W: |info\b|\[INFO\]|info: |debug: |notice|\[notice\]|Ign:|Get:|Hit:|Retry|\(?node:\d+\) Warning)|^\w+: WARNING: |\bRetrying\b|will retry|retrying in|\btries remaining|: warning: `)
 )
 
 // parse finds the structure of the lines.

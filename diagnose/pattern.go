@@ -102,7 +102,8 @@ func (p *Pattern) verdict() verdict {
 	return verdicts[h]
 }
 
-// Patterns returns the table. The first pattern that matches a line takes it.
+// Patterns returns the table. The first pattern that matches a line takes it;
+// one that is Vague or less only where no other matches.
 func Patterns() []Pattern {
 	all := make([]Pattern, len(table))
 	for i := range table {
@@ -129,18 +130,24 @@ var table = func() []entry {
 	return all
 }()
 
-// match returns the first pattern that takes a line.
+// match returns the first pattern that takes a line; a vague one only where no
+// other does.
 func match(text, lower string, commands []string) *Pattern {
+	var vague *Pattern
 	for i := range table {
 		e := &table[i]
-		if len(e.needs) > 0 && !containsAny(lower, e.needs) {
+		if vague != nil && e.Weight <= Vague || len(e.needs) > 0 && !containsAny(lower, e.needs) {
 			continue
 		}
-		if e.Match.MatchString(text) && (e.Command == nil || slices.ContainsFunc(commands, e.Command.MatchString)) {
+		if !e.Match.MatchString(text) || e.Command != nil && !slices.ContainsFunc(commands, e.Command.MatchString) {
+			continue
+		}
+		if e.Weight > Vague {
 			return &e.Pattern
 		}
+		vague = &e.Pattern
 	}
-	return nil
+	return vague
 }
 
 func containsAny(s string, words []string) bool {

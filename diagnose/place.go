@@ -64,7 +64,7 @@ func (l *log) endpoint(h hit) string {
 // hostIn returns the host that a line names as the one that was asked.
 func hostIn(text string) string {
 	for _, re := range named[:3] {
-		if m := re.FindStringSubmatch(text); m != nil {
+		if m := re.FindStringSubmatch(text); m != nil && m[1] != "error" && m[1] != "failed" {
 			return strings.ToLower(m[1])
 		}
 	}

@@ -35,8 +35,8 @@ var paths = []sign{
 var tongues = []sign{
 	{"auth", regexp.MustCompile(`failed to (?:authorize|fetch (?:oauth|anonymous) token)`)},
 	{"gha-cache", regexp.MustCompile(`(?i)getCacheEntry|saveCache|reserveCache|cache service|GitHub Actions Cache|type=gha|Failed to (?:save|restore)|cache entry|artifactcache`)},
-	{"npm", regexp.MustCompile(`(?i)^npm (?:ERR!|error|warn|notice)|^yarn |^gyp |\bpnpm|ERR_PNPM|YN\d{4}|node_modules|prebuild-install|node-pre-gyp|\[\d/\d\] Fetching packages|lerna|npm install`)},
-	{"pip", regexp.MustCompile(`(?i)\bpip\b|urllib3|HTTPSConnectionPool|^Collecting |conda|poetry|\buv\b|setuptools|PyPI|\(from -r `)},
+	{"npm", regexp.MustCompile(`(?i)^npm (?:ERR!|error|warn|notice)|^yarn |^gyp |\bpnpm|ERR_PNPM|YN\d{4}|node_modules|puppeteer|playwright|prebuild-install|node-pre-gyp|\[\d/\d\] Fetching packages|lerna|npm install`)},
+	{"pip", regexp.MustCompile(`(?i)\bpip\b|urllib3|HTTPSConnectionPool|^Collecting |conda|poetry|pyproject\.toml|\buv\b|setuptools|PyPI|\(from -r `)},
 	{"go-proxy", regexp.MustCompile(`^go: |^go get |go: downloading|go proxy|GOPROXY|^\s*github\.com/\S+@v\d|verifying module`)},
 	{"network", regexp.MustCompile(`repomd|metalink|mirrorlist|metadata for repo|\bdnf\b`)},
 	{"apk", regexp.MustCompile(`(?i)alpinelinux|APKINDEX|\bapk\b|required by: world`)},
@@ -44,11 +44,11 @@ var tongues = []sign{
 	{"other", regexp.MustCompile(`(?i)fulcio|rekor|terraform|provider packages|packagist|hex\.pm|bazel|nuget|\bNU1\d\d\d\b|composer|Error downloading \[|huggingface`)},
 	{"maven", regexp.MustCompile(`(?i)maven|\bmvnw?\b|gradle|Could not (?:transfer artifact|resolve (?:all|dependencies|\S+:\S+:)|get resource|GET '|HEAD ')|\.jar\b|\.pom\b|\[ERROR\] Failed to execute goal|sbt|grails|ivy|Exception in thread "main"`)},
 	{"cargo", regexp.MustCompile(`(?i)\bcargo\b|crates\.io|^\s*(?:Downloading|Downloaded|Updating) crates|spurious network error|rustup`)},
-	{"gem", regexp.MustCompile(`(?i)rubygems|bundler|bundle install|Gem::|\bgem install`)},
+	{"gem", regexp.MustCompile(`(?i)rubygems|Gemfile|depends on Ruby|bundler|bundle install|Gem::|\bgem install`)},
 	{"git", regexp.MustCompile(`(?i)Cloning into|^fatal: |^ssh: |git clone|unable to access|RPC failed|remote: `)},
 	{"buildkit", regexp.MustCompile(`moby\.buildkit\.|buildkitd`)},
 	{"registry-cache", regexp.MustCompile(`(?i)error writing (?:layer|manifest|config) blob|exporting cache|importing cache manifest|cache (?:im|ex)porter|type=registry`)},
-	{"registry", regexp.MustCompile(`(?i)docker pull|pulling image|pull token|\bload metadata|pushing (?:layers|manifest)|failed to (?:push|pull|copy|resolve source metadata)|httpReadSeeker|Error response from daemon|manifest|\bregistry\b|Unable to find image|docker\.io/|pull access|exporting to image|\bjib\b`)},
+	{"registry", regexp.MustCompile(`(?i)filesystem from image|(?:building|pushing) image|push permission|docker pull|pulling image|pull token|\bload metadata|pushing (?:layers|manifest)|failed to (?:push|pull|copy|resolve source metadata)|httpReadSeeker|Error response from daemon|manifest|\bregistry\b|Unable to find image|docker\.io/|pull access|exporting to image|\bjib\b`)},
 }
 
 // service tells what was being used where h stands: by the URL of the line, by

@@ -17,7 +17,7 @@ const Mark = "***"
 // Text returns s without what looks secret. What is left of an address still
 // tells host and path.
 func Text(s string) string {
-	s = privateKey.ReplaceAllString(s, "$1"+Mark+"$2")
+	s = privateKeys(s)
 	if !strings.Contains(s, "\n") {
 		return line(s)
 	}
@@ -28,7 +28,26 @@ func Text(s string) string {
 	return b.String()
 }
 
-var privateKey = regexp.MustCompile(`(?s)(-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----).*?(-----END [A-Z ]*-----|\z)`)
+// privateKeys takes out what stands between the first and the last line of
+// private keys, and all that follows where the last line is missing.
+func privateKeys(s string) string {
+	var b strings.Builder
+	for {
+		begin := privateKey.FindStringIndex(s)
+		if begin == nil {
+			return b.String() + s
+		}
+		b.WriteString(s[:begin[1]] + Mark)
+		s = s[begin[1]:]
+		end := strings.Index(s, "-----END ")
+		if end < 0 {
+			return b.String()
+		}
+		s = s[end:]
+	}
+}
+
+var privateKey = regexp.MustCompile(`-----BEGIN [A-Z ]{0,20}PRIVATE KEY(?: BLOCK)?-----`)
 
 // line is Text for one line. Most lines have none of the words that the rules
 // need, and cost no more than the search for them.
@@ -73,8 +92,11 @@ var rules = []rule{
 		regexp.MustCompile(`([A-Za-z][\w+.\-]*://)[^/\s"'<>@?#]*(?:[^\s"'<>/?#]*@)+`), func(g []string) string { return g[1] + Mark + "@" }},
 	{"query of an address", []string{"?"},
 		regexp.MustCompile(`(https?://[^\s"'<>?]*|/[^\s"'<>?]*)\?([^\s"'<>` + "`" + `]*=[^\s"'<>` + "`" + `]*)`), func(g []string) string { return g[1] + "?" + query(g[2]) }},
-	{"header", []string{"authorization", "cookie", "-token", "api-key"},
-		regexp.MustCompile(`(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|(?:x-[\w\-]*|private|job|deploy)-token|x-[\w\-]*(?:api-key|secret)[\w\-]*)(\\?["']?\s*[:=]\s*\[?\\?["']?)([^"'\r\n\]]+)`),
+	{"login header", []string{"authorization"},
+		regexp.MustCompile(`(?i)\b(authorization)(\\?["']?\s*[:=]\s*\[?\\?["']?)((?:basic|bearer|digest|negotiate|ntlm|token|apikey|aws4-hmac-sha256)\s+[^"'\r\n\]]+|[^\s"'\]]{16,})`),
+		func(g []string) string { return g[1] + g[2] + Mark }},
+	{"header", []string{"cookie", "-token", "api-key"},
+		regexp.MustCompile(`(?i)\b((?:set-)?cookie|(?:x-[\w\-]*|private|job|deploy)-token|x-[\w\-]*(?:api-key|secret)[\w\-]*)(\\?["']?\s*[:=]\s*\[?\\?["']?)([^"'\r\n\]]+)`),
 		func(g []string) string { return g[1] + g[2] + Mark }},
 	{"login word", []string{"bearer ", "basic "},
 		regexp.MustCompile(`(?i)\b((?:bearer|basic)\s+)[A-Za-z0-9._~+/=\-]{8,}`), keep},

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/outlast-build/outlast/redact"
 )
@@ -43,6 +42,7 @@ func TestTextTakesSecretsOut(t *testing.T) {
 		"an error that speaks of a token": {"failed to fetch oauth token: unexpected status: 401", "failed to fetch oauth token: unexpected status: 401"},
 		"an address without secrets":      {"Get https://deb.example.org/pool/a.deb: 404", "Get https://deb.example.org/pool/a.deb: 404"},
 		"a secret's id":                   {"--secret id=npmrc,src=/home/a/.npmrc", "--secret id=npmrc,src=/home/a/.npmrc"},
+		"an error about authorization":    {"may require authorization: server message: insufficient_scope: authorization failed", "may require authorization: server message: insufficient_scope: authorization failed"},
 		"a question":                      {"did you mean RUN? see /docs", "did you mean RUN? see /docs"},
 		"an e-mail address":               {"by bob@example.com", "by bob@example.com"},
 	} {
@@ -91,7 +91,7 @@ func TestSecretNames(t *testing.T) {
 	}
 }
 
-// Long texts cost what they are long, whatever is in them.
+// What is known to be clean stays, and no text grows without bound.
 func FuzzText(f *testing.F) {
 	f.Add("https://a:b@c/?token=x&" + planted)
 	f.Add(`"password": "\"`)
@@ -101,23 +101,4 @@ func FuzzText(f *testing.F) {
 			t.Errorf("got %d bytes from %d", len(once), len(s))
 		}
 	})
-}
-
-func TestTextIsLinear(t *testing.T) {
-	for name, part := range map[string]string{"queries": "?a=b&", "ats": "://a@", "names": "token", "quotes": `"password":"\"`, "keys": "-----BEGIN PRIVATE KEY-----", "lines": "a token\n"} {
-		cost := func(size int) time.Duration {
-			text := strings.Repeat(part, size/len(part))
-			best := time.Hour
-			for range 3 {
-				start := time.Now()
-				redact.Text(text)
-				best = min(best, time.Since(start))
-			}
-			return best
-		}
-		small, large := cost(16<<10), cost(128<<10)
-		if large > 40*small+time.Millisecond {
-			t.Errorf("%s: eight times as much took %v, not %v", name, large, small)
-		}
-	}
 }
