@@ -42,9 +42,8 @@ func Survey(ctx context.Context, o SurveyOptions) health.Scorecard {
 		budget = probe.DefaultBudget
 	}
 	s := newSurvey(ctx, o, budget)
-	round := probe.Round{Categories: s.categories(), Budget: budget - time.Since(start), Board: o.Board}
-	card := round.Ask(ctx)
-	card.Known, card.Taken, card.Took = o.Known, start, time.Since(start)
+	card := probe.Round{Categories: s.categories(), Budget: budget, Began: start, Board: o.Board}.Ask(ctx)
+	card.Known = o.Known
 	return card
 }
 

@@ -1,6 +1,7 @@
 package outlast
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"net/url"
@@ -31,7 +32,7 @@ func findAddresses(ctx context.Context, env []string, managers map[string]bool, 
 	c := clients{ctx, env}
 	var a addresses
 	var both sync.WaitGroup
-	both.Go(func() { a.goProxies = proxyList(c.first([]string{"GOPROXY"}, "go", "env", "GOPROXY"), goProxy) })
+	both.Go(func() { a.goProxies = proxyList(cmp.Or(c.first([]string{"GOPROXY"}, "go", "env", "GOPROXY"), goProxy)) })
 	if managers["npm"] || managers["yarn"] || managers["pnpm"] {
 		both.Go(func() {
 			a.npm = address(c.first([]string{"npm_config_registry", "NPM_CONFIG_REGISTRY"}, "npm", "config", "get", "registry"))
@@ -90,20 +91,16 @@ func (c clients) first(variables []string, command ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// proxyList reads a GOPROXY: the first of lists that names a proxy over HTTP.
-func proxyList(lists ...string) []url.URL {
-	for _, list := range lists {
-		var all []url.URL
-		for _, word := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == '|' }) {
-			if u := address(strings.TrimSpace(word)); u != nil {
-				all = append(all, *u)
-			}
-		}
-		if len(all) > 0 {
-			return all
+// proxyList reads a GOPROXY. What is no proxy over HTTP (direct, off, a folder)
+// is passed over.
+func proxyList(list string) []url.URL {
+	var all []url.URL
+	for _, word := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == '|' }) {
+		if u := address(strings.TrimSpace(word)); u != nil {
+			all = append(all, *u)
 		}
 	}
-	return nil
+	return all
 }
 
 // address reads the address of a service, or returns nil.

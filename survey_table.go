@@ -447,10 +447,15 @@ func (s *survey) name(host string, needed bool) {
 }
 
 // lookUps are the checks of names, in their order, so that two surveys of the
-// same services read the same.
+// same services read the same. Where the build needs some, the others are left
+// out: the resolver is one service, and counts by what is asked of it.
 func (s *survey) lookUps() []probe.Check {
+	some := slices.Contains(slices.Collect(maps.Values(s.names)), true)
 	var all []probe.Check
 	for _, host := range slices.Sorted(maps.Keys(s.names)) {
+		if some && !s.names[host] {
+			continue
+		}
 		all = append(all, probe.Check{Name: host, Target: host, Needed: s.names[host], Question: probe.Name{Host: host, Resolver: s.Resolver}})
 	}
 	return all

@@ -45,7 +45,6 @@ var images = map[string]string{
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	w := &world{t: t, services: make(map[string]*faultnet.Service), tokens: new(faultnet.TokenService),
 		dns: &faultnet.DNS{Names: make(map[string][]netip.Addr)}}
 	if err := w.dns.Start(); err != nil {
@@ -66,7 +65,7 @@ func newWorld(t *testing.T) *world {
 		"ACTIONS_RESULTS_URL=" + w.serve("results", http.HandlerFunc(actions)) + "/", "ACTIONS_RUNTIME_TOKEN=secret", "ACTIONS_CACHE_SERVICE_V2=True"}
 	other, anywhere := w.serve("goproxy2", http.HandlerFunc(goProxy)), w.serve("internet", nil)
 	loaded, err := config.Load(config.Options{Dir: t.TempDir(), Env: append(w.env,
-		"OUTLAST_STORE_PATH="+t.TempDir(), "OUTLAST_PROBE_BUDGET=1s", "OUTLAST_REGISTRIES="+registries.String(),
+		"OUTLAST_STORE_PATH="+t.TempDir(), "OUTLAST_PROBE_BUDGET=10s", "OUTLAST_REGISTRIES="+registries.String(),
 		"OUTLAST_PROBE_PROXIES="+other, "OUTLAST_PROBE_INTERNET="+strings.TrimPrefix(anywhere, "http://"))})
 	if err != nil {
 		t.Fatal(err)
@@ -157,15 +156,6 @@ func calls(manager string) dockerfile.Need {
 	return dockerfile.Need{Kind: dockerfile.Packages, As: manager, Ref: manager, Line: 2}
 }
 
-// failures lists the failed checks, with their kinds.
-func failures(s health.Scorecard) map[string]fault.Kind {
-	failed := make(map[string]fault.Kind)
-	for _, k := range s.Failed() {
-		failed[k.Name] = k.Kind
-	}
-	return failed
-}
-
 func TestSurveyOfHealthyServices(t *testing.T) {
 	w := newWorld(t)
 	got := w.survey()
@@ -182,8 +172,125 @@ func TestSurveyOfHealthyServices(t *testing.T) {
 	if n := w.services["goproxy"].Connections(); n != 1 {
 		t.Errorf("got %d connections to the Go proxy, want 1", n)
 	}
-	t.Logf("took %v", got.Took)
-	if got.Took > 600*time.Millisecond {
-		t.Errorf("took %v", got.Took)
+}
+
+// everything says a script of every service.
+func (w *world) everything(script faultnet.Script) {
+	for name := range w.services {
+		w.play(name, script)
+	}
+}
+
+// However the services are gone, a survey ends within its budget, and with the
+// score that says so.
+func TestSurveyEndsWithinItsBudget(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		fault faultnet.Fault
+		dns   faultnet.DNSFault
+	}{
+		{"every service drops what asks to connect", faultnet.DropSYN(), faultnet.DNSFault{}},
+		{"every service accepts and is silent", faultnet.Hang(), faultnet.DNSFault{}},
+		{"every service drips", faultnet.Drip(1), faultnet.DNSFault{}},
+		{"the resolver is silent", faultnet.Fault{}, faultnet.DNSSilence()},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.settings.Probe.Budget = time.Second
+			w.everything(faultnet.Always(tt.fault))
+			w.dns.Play(faultnet.DNSScript{{Fault: tt.dns}})
+			start := time.Now()
+			got := w.survey(need(images["docker.io"]))
+			took := time.Since(start)
+			if over := took - w.settings.Probe.Budget; over > 200*time.Millisecond {
+				t.Errorf("took %v, %v over the budget", took, over)
+			}
+			for _, k := range got.Failed() {
+				if k.Kind != fault.Timeout {
+					t.Errorf("%s: got %q, %s, want a timeout", k.Name, k.Kind, k.Detail)
+				}
+			}
+			if got.Percent() > 25 || got.Deciding() > 60 {
+				t.Errorf("got %d%%, and %d%% of what is needed: %v", got.Percent(), got.Deciding(), got)
+			}
+		})
+	}
+}
+
+func TestSurvey(t *testing.T) {
+	page := faultnet.Always(faultnet.OKHTML())
+	hub := images["docker.io"]
+	for _, tt := range []struct {
+		name              string
+		fail              func(*world)
+		needs             []dockerfile.Need
+		failed            map[string]fault.Kind
+		percent, deciding int
+	}{
+		{"docker.io answers with a page", func(w *world) { w.play("docker.io", page) }, nil,
+			map[string]fault.Kind{"docker.io": fault.HTML}, 90, 90},
+		{"docker.io is needed and down", func(w *world) { w.play("docker.io", page) }, []dockerfile.Need{need(hub)},
+			map[string]fault.Kind{"docker.io": fault.HTML}, 90, 60},
+		{"what is not needed is down", func(w *world) { w.play("gcr.io", page); w.play("goproxy", page) }, []dockerfile.Need{need(hub)},
+			map[string]fault.Kind{"gcr.io": fault.HTML, "goproxy": fault.HTML}, 77, 100},
+		{"a mirror that is down costs no points", func(w *world) { w.play("mirror-of-docker.io", page) }, []dockerfile.Need{need(hub)},
+			map[string]fault.Kind{"mirror-of-docker-io": fault.HTML}, 100, 100},
+		{"a mirror that is well does not make its registry well", func(w *world) { w.play("docker.io", faultnet.Always(faultnet.Refuse())) },
+			[]dockerfile.Need{need(hub)}, map[string]fault.Kind{"docker.io": fault.Connection}, 90, 60},
+		{"a spoiled manifest", func(w *world) { w.play("docker.io", faultnet.At(faultnet.Tag, faultnet.WrongByte())) }, nil,
+			map[string]fault.Kind{"docker.io": fault.Corrupt}, 90, 90},
+		{"tokens: the service is down", func(w *world) { w.play("auth", faultnet.Always(faultnet.Status(503))) }, nil,
+			map[string]fault.Kind{"docker.io": fault.Outage}, 90, 90},
+		{"tokens: a page", func(w *world) { w.play("auth", page) }, nil, map[string]fault.Kind{"docker.io": fault.HTML}, 90, 90},
+		{"tokens: something else", func(w *world) {
+			w.play("auth", faultnet.Always(faultnet.StatusBody(200, "application/json", `{"ok":true}`)))
+		}, nil,
+			map[string]fault.Kind{"docker.io": fault.Rejected}, 90, 90},
+		{"tokens: silence", func(w *world) {
+			w.play("auth", faultnet.Always(faultnet.Hang()))
+			w.settings.Probe.Budget = 3 * time.Second
+		}, nil,
+			map[string]fault.Kind{"docker.io": fault.Timeout}, 90, 90},
+		{"tokens: refused connections", func(w *world) { w.play("auth", faultnet.Always(faultnet.Refuse())) }, nil,
+			map[string]fault.Kind{"docker.io": fault.Connection}, 90, 90},
+		{"tokens: none for what is public", func(w *world) { w.play("auth", faultnet.Always(faultnet.Status(401))) }, nil,
+			map[string]fault.Kind{"docker.io": fault.Auth}, 90, 90},
+		{"tokens: void ones", func(w *world) { w.play("docker.io", faultnet.Always(faultnet.Status(401))) }, nil,
+			map[string]fault.Kind{"docker.io": fault.Auth}, 90, 90},
+		{"an image that is not there is no outage", func(*world) {}, []dockerfile.Need{need("docker.io/library/none:1")}, map[string]fault.Kind{
+			"mirror-of-docker-io": fault.NotFound}, 100, 100},
+		{"a registry of the build's own shares the points", func(w *world) { w.play("quay.io", page) }, []dockerfile.Need{need(images["quay.io"]), need(hub)},
+			map[string]fault.Kind{"quay.io": fault.HTML}, 92, 75},
+		{"names that do not exist", func(w *world) {
+			w.dns.Play(faultnet.DNSScript{{Name: "docker-io.example.com", Fault: faultnet.NXDOMAIN()}})
+		}, []dockerfile.Need{need(hub)}, map[string]fault.Kind{"docker.io": fault.DNS, "docker-io": fault.DNS}, 82, 30},
+		{"the Actions cache answers as in the outage", func(w *world) { w.play("results", faultnet.Always(faultnet.StatusHTML(400, faultnet.OutagePage))) },
+			[]dockerfile.Need{need(hub)}, map[string]fault.Kind{"GHA cache service v2": fault.HTML}, 80, 100},
+		{"a Go proxy that the build asks is down", func(w *world) { w.play("goproxy", faultnet.Always(faultnet.Status(502))) },
+			[]dockerfile.Need{calls("go")}, map[string]fault.Kind{"goproxy": fault.Outage}, 87, 54},
+		{"another Go proxy is down", func(w *world) { w.play("goproxy2", faultnet.Always(faultnet.Status(502))) },
+			[]dockerfile.Need{calls("go")}, map[string]fault.Kind{"goproxy2": fault.Outage}, 87, 100},
+		{"what has no check of its own needs the way out", func(w *world) { w.play("internet", faultnet.Always(faultnet.Refuse())) },
+			[]dockerfile.Need{calls("apt")}, map[string]fault.Kind{"Internet": fault.Connection}, 90, 0},
+		{"the way out is not needed where all else is known", func(w *world) { w.play("internet", faultnet.Always(faultnet.Refuse())) },
+			[]dockerfile.Need{need(hub)}, map[string]fault.Kind{"Internet": fault.Connection}, 90, 100},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			tt.fail(w)
+			got := w.survey(tt.needs...)
+			failed := make(map[string]fault.Kind)
+			for _, k := range got.Failed() {
+				name, _, _ := strings.Cut(k.Name, ".example.com")
+				failed[name] = k.Kind
+			}
+			if diff := cmp.Diff(tt.failed, failed); diff != "" {
+				t.Errorf("failed checks (-want +got):\n%s%v", diff, got.Failed())
+			}
+			if got.Percent() != tt.percent || got.Deciding() != tt.deciding {
+				t.Errorf("got %d%%, and %d%% that decide, want %d%% and %d%%", got.Percent(), got.Deciding(), tt.percent, tt.deciding)
+			}
+		})
 	}
 }

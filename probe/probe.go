@@ -66,6 +66,7 @@ type Check struct {
 type Round struct {
 	Categories []Category
 	Budget     time.Duration // of all together; zero means DefaultBudget
+	Began      time.Time     // when the budget began to run: the table took time as well; zero means now
 	Board      *health.Board // is told of each check that has a Host; nil: nobody is
 }
 
@@ -75,8 +76,11 @@ func (r Round) Ask(ctx context.Context) health.Scorecard {
 	if r.Budget <= 0 {
 		r.Budget = DefaultBudget
 	}
-	card := health.Scorecard{Taken: time.Now(), Categories: make([]health.Category, len(r.Categories))}
-	ctx, cancel := context.WithTimeoutCause(ctx, r.Budget, &overBudget{r.Budget})
+	if r.Began.IsZero() {
+		r.Began = time.Now()
+	}
+	card := health.Scorecard{Taken: r.Began, Categories: make([]health.Category, len(r.Categories))}
+	ctx, cancel := context.WithDeadlineCause(ctx, r.Began.Add(r.Budget), &overBudget{r.Budget})
 	defer cancel()
 	var all sync.WaitGroup
 	for i, c := range r.Categories {
