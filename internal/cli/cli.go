@@ -72,6 +72,7 @@ mirrors that hang, fail or serve spoiled bytes.`
 
 const rootExample = `  outlast build -t app:dev .          build, whatever is down
   outlast diagnose build.log          say why a build failed
+  outlast check                       measure the services that builds depend on
   outlast config                      show the settings and where they came from
   outlast gateway                     serve registries' content to other clients`
 
@@ -100,6 +101,7 @@ func (a *app) root() *cobra.Command {
 		a.buildCommand(),
 		a.builderCommand(),
 		a.cacheCommand(),
+		a.checkCommand(),
 		a.configCommand(),
 		a.diagnoseCommand(),
 		a.engineCommand(),

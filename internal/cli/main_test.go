@@ -99,6 +99,7 @@ func TestHelp(t *testing.T) {
 		"build",
 		"builder", "builder config", "builder create", "builder rm",
 		"cache", "cache repair", "cache stats", "cache trim", "cache verify",
+		"check",
 		"config",
 		"diagnose",
 		"engine", "engine status", "engine stop",

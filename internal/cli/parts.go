@@ -3,11 +3,13 @@ package cli
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/outlast-build/outlast/engine"
 	"github.com/outlast-build/outlast/engine/buildx"
 	"github.com/outlast-build/outlast/fetch"
 	"github.com/outlast-build/outlast/gateway"
+	"github.com/outlast-build/outlast/health"
 	"github.com/outlast-build/outlast/internal/config"
 	"github.com/outlast-build/outlast/record"
 )
@@ -29,6 +31,12 @@ type Parts struct {
 	BuilderCreate func(context.Context, buildx.Mirrored) error
 	BuilderRemove func(ctx context.Context, env []string, name string) error
 
+	// Check measures the services, once. The error is that of the Dockerfile.
+	Check func(context.Context, CheckRequest) (health.Scorecard, error)
+
+	// After is the clock of what is done again and again. Nil means time.After.
+	After func(time.Duration) <-chan time.Time
+
 	// EngineStatus tells of the engine that Outlast started, and EngineStop
 	// stops it and reports whether there was one.
 	EngineStatus func(context.Context) (buildx.DaemonStatus, error)
@@ -47,6 +55,13 @@ type BuildRequest struct {
 	Chosen   func(name, driver string) // told of the builder, before the first event
 	Emit     func(engine.Event)        // told what happens in the engine, never after the build's end
 	Note     func(string)              // told, in a line, what was done about a failure
+}
+
+// A CheckRequest is one look at the services.
+type CheckRequest struct {
+	Path     string // a folder or a Dockerfile, the needs of which decide; empty: all services do
+	Env      []string
+	Settings config.Settings
 }
 
 // A GatewayRequest is a gateway to serve. Its functions may be called at once

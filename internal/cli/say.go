@@ -17,6 +17,7 @@ type speaker struct {
 // The colours of the words that begin a line.
 const (
 	red    = "\x1b[31m"
+	green  = "\x1b[32m"
 	yellow = "\x1b[33m"
 	cyan   = "\x1b[36m"
 	reset  = "\x1b[0m"

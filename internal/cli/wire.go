@@ -5,6 +5,7 @@ import (
 
 	"github.com/outlast-build/outlast"
 	"github.com/outlast-build/outlast/engine/buildx"
+	"github.com/outlast-build/outlast/health"
 	"github.com/outlast-build/outlast/internal/daemon"
 	"github.com/outlast-build/outlast/record"
 )
@@ -28,5 +29,15 @@ func program() Parts {
 		BuilderRemove: buildx.RemoveBuilder,
 		EngineStatus:  func(context.Context) (buildx.DaemonStatus, error) { return buildx.Own("").Status() },
 		EngineStop:    func(ctx context.Context) (bool, error) { return buildx.Own("").Stop(ctx) },
+		Check: func(ctx context.Context, r CheckRequest) (health.Scorecard, error) {
+			o := outlast.SurveyOptions{Settings: r.Settings, Env: r.Env}
+			if r.Path != "" {
+				var err error
+				if o, err = o.ReadNeeds(r.Path); err != nil {
+					return health.Scorecard{}, err
+				}
+			}
+			return outlast.Survey(ctx, o), nil
+		},
 	}
 }
