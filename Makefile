@@ -73,6 +73,10 @@ outages: tools images build ## run every outage against stock buildx and outlast
 bench: tools images build ## measure; writes docs/benchmarks.md
 	$(GO) run ./internal/bench -o docs/benchmarks.md
 
+.PHONY: accuracy
+accuracy: ## how often diagnoses are right, on labelled outputs of failed builds
+	@$(GO) run ./diagnose/accuracy
+
 .PHONY: clean
 clean: ## remove what make build made (.tools stays: it takes minutes to make)
 	rm -rf bin

@@ -74,6 +74,21 @@ func Diagnose(s Step) Diagnosis {
 // bracket is what BuildKit puts before the name of a step.
 var bracket = regexp.MustCompile(`^\[[^\]]*\] `)
 
+// ReadWith is Read by those patterns alone for which keep is true. It is there
+// to measure what patterns are worth.
+func ReadWith(r io.Reader, keep func(Pattern) bool) (Diagnosis, error) {
+	k := newKeeper()
+	_, err := k.ReadFrom(r)
+	l := parse(k.lines())
+	l.table = nil
+	for _, e := range table {
+		if keep(e.Pattern) {
+			l.table = append(l.table, e)
+		}
+	}
+	return l.judge(), err
+}
+
 // Read names the cause of the failure that the log r ends with. It reads r to
 // its end in one pass, in memory that does not grow with r; lines beyond 4
 // KiB are cut. The error is that of r, and the Diagnosis then that of what came

@@ -21,7 +21,7 @@ func (l *log) judge() Diagnosis {
 	for i := range l.lines {
 		p, ok := known[l.lines[i].text]
 		if !ok {
-			p = match(l.lines[i].text, l.lines[i].lower, l.command)
+			p = match(l.table, l.lines[i].text, l.lines[i].lower, l.command)
 			known[l.lines[i].text] = p
 		}
 		if p == nil {

@@ -16,6 +16,7 @@ type out struct {
 
 // log is the output of a build with its structure.
 type log struct {
+	table   []entry
 	lines   []out
 	command []string // instructions and commands that failed or ran last: echoes, not output
 	failed  string   // number of the step that failed
@@ -60,7 +61,7 @@ var (
 
 // parse finds the structure of the lines.
 func parse(lines []line) *log {
-	l := &log{}
+	l := &log{table: table}
 	sources := excerpts(lines)
 	names := make(map[string]string) // command of each step
 	for i, raw := range lines {

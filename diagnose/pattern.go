@@ -132,7 +132,7 @@ var table = func() []entry {
 
 // match returns the first pattern that takes a line; a vague one only where no
 // other does.
-func match(text, lower string, commands []string) *Pattern {
+func match(table []entry, text, lower string, commands []string) *Pattern {
 	var vague *Pattern
 	for i := range table {
 		e := &table[i]
