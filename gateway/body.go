@@ -53,9 +53,9 @@ func (b *Body) share(m *Mirror, a Asset) (*Body, error) {
 }
 
 // rewritten returns b with other bytes for one client.
-func (b *Body) rewritten(data []byte) *Body {
+func (b *Body) rewritten(a Asset, data []byte) *Body {
 	own := *b
-	own.data, own.size = data, int64(len(data))
+	own.asset, own.data, own.size = a, data, int64(len(data))
 	own.asset.Digest = digest.FromBytes(data)
 	return &own
 }

@@ -76,9 +76,10 @@ type Looker interface {
 // A Rewriter is an ecosystem whose content names addresses that clients are to
 // ask the gateway for instead. The store keeps what upstreams said.
 type Rewriter interface {
-	// Rewrite returns body, which is a's, for the client that sent r. It must
-	// not change body itself. Its error is answered with 502.
-	Rewrite(r *http.Request, a Asset, body []byte) ([]byte, error)
+	// Rewrite returns body, which is a's, for the client that sent r, and may
+	// change a's media type. It must not change body itself. An error is
+	// answered with 502, if it is no *AnswerError.
+	Rewrite(r *http.Request, a *Asset, body []byte) ([]byte, error)
 }
 
 // A Successor is an ecosystem whose moving content keeps to what it once said:
@@ -102,6 +103,7 @@ type Asset struct {
 	Small  bool          // fits in memory: a manifest, an index
 	Limit  int64         // most bytes of what is small; 0 means 4 MiB
 	Stored bool          // moving content that only the store is asked for, however old
+	HTML   bool          // a page is what is asked for: Check tells a good one from others
 	Packed bool          // upstreams may send it compressed: an index of text that moves
 	Fresh  time.Duration // how long an answer about moving content needs no new one
 

@@ -55,12 +55,13 @@ func (m *Mirror) finish(w http.ResponseWriter, r *http.Request, f found) {
 	}
 	defer f.body.Close()
 	if own, ok := m.Ecosystem.(Rewriter); ok && f.body.data != nil {
-		data, err := own.Rewrite(r, f.body.asset, f.body.data)
+		a := f.body.asset
+		data, err := own.Rewrite(r, &a, f.body.data)
 		if err != nil {
 			m.fail(w, r, err)
 			return
 		}
-		f.body = f.body.rewritten(data)
+		f.body = f.body.rewritten(a, data)
 	}
 	f.body.serve(w, r, m)
 }

@@ -186,7 +186,7 @@ const originPatience = time.Second
 
 func (m *Mirror) ask(a Asset, moving bool) fetch.Ask {
 	ask := fetch.Ask{Name: a.Name, Sources: m.sources(a, moving), Digest: a.Digest, Size: a.Size, Limit: a.limit(),
-		Compressed: a.Packed, Ordered: moving}
+		HTML: a.HTML, Compressed: a.Packed, Ordered: moving}
 	if moving {
 		ask.Patience = originPatience
 	}

@@ -44,6 +44,8 @@ type Subject struct {
 
 	Fresh time.Duration // how long an answer about Moving needs no new one
 
+	LooksUp bool // what proves Fixed is looked up in Moving
+
 	Once  bool // Fixed is known by what was seen first: no digest of it is known ahead
 	Peers bool // nobody is the origin: a no counts where it is the word of all
 }
@@ -357,6 +359,9 @@ func shared(t *testing.T, r *rig, path string) {
 
 func outlives(t *testing.T, r *rig, path string) {
 	r.bubble(t, t.TempDir(), func(t *testing.T) {
+		if r.LooksUp && path == r.Fixed {
+			r.want(t, r.Moving)
+		}
 		slow := faultnet.Always(faultnet.Slow(200 * time.Millisecond))
 		r.mirror.Play(slow)
 		r.origin.Play(slow)

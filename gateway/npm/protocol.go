@@ -280,7 +280,7 @@ func (p *Protocol) Succeed(before, next []byte) error {
 }
 
 // Rewrite leads the readers of a document back to the gateway.
-func (p *Protocol) Rewrite(r *http.Request, _ gateway.Asset, body []byte) ([]byte, error) {
+func (p *Protocol) Rewrite(r *http.Request, _ *gateway.Asset, body []byte) ([]byte, error) {
 	d, err := read(body)
 	if err != nil || len(d.releases) == 0 {
 		return body, nil // a list of tags
