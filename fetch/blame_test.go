@@ -52,9 +52,10 @@ func TestWhoSpoiledIt(t *testing.T) {
 		liars []string
 		fails bool
 	}{
-		{"one liar, alone", []up{{begin, nil}}, []string{"a.example"}, true},
+		{"one liar, alone, who gets a second chance", []up{{begin, nil}}, []string{"a.example", "a.example"}, true},
+		{"one that lied once, alone", []up{{want, faultnet.Script{first(faultnet.WrongByte())}}}, []string{"a.example"}, false},
 		{"the first lies", []up{{begin, nil}, {want, nil}}, []string{"a.example"}, false},
-		{"everyone lies", []up{{begin, nil}, {middle, nil}, {end, nil}}, []string{"a.example", "b.example", "c.example"}, true},
+		{"everyone lies", []up{{begin, nil}, {middle, nil}, {end, nil}}, []string{"a.example", "a.example", "b.example", "b.example", "c.example", "c.example"}, true},
 		{"two contribute, the first lied", []up{{begin, cut(30_000)}, {want, nil}}, []string{"a.example"}, false},
 		{"two contribute, the second lied", []up{{want, cut(30_000)}, {end, nil}, {want, nil}}, []string{"b.example"}, false},
 		{"two contribute, the second lied, and the first is the only other", []up{{want, cut(30_000)}, {end, nil}}, []string{"b.example"}, false},

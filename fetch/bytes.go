@@ -2,9 +2,11 @@ package fetch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/outlast-build/outlast/fault"
 )
@@ -29,6 +31,9 @@ func (f *Fetcher) small(ctx context.Context, ask Ask, do func(*job, *flight) err
 	}
 	r := race{j: j, wait: true, do: func(fl *flight) (*reply, error) { return nil, do(j, fl) }}
 	l, err := r.run(ctx)
+	for errors.As(err, new(*Failure)) && j.reprieve() {
+		l, err = r.run(ctx)
+	}
 	if err != nil {
 		return Answer{}, err
 	}
@@ -52,7 +57,7 @@ func (j *job) head(fl *flight) error {
 	}
 	defer r.close()
 	fl.answer = Answer{Endpoint: fl.c.Endpoint, Status: r.status, Header: r.header, Size: -1}
-	if r.total != unknown {
+	if r.total != unknown && r.header.Get("Content-Encoding") == "" {
 		fl.answer.Size = r.total
 	}
 	return j.check(fl.c, fl.answer)
@@ -75,11 +80,30 @@ func (j *job) bytes(fl *flight) error {
 	if err != nil {
 		return err
 	}
+	err = j.accept(fl, r, body)
+	if err != nil && encoded(r.header) {
+		// Some caches compress what nobody asked to be. Where only the header
+		// says so, as object stores do of layers, the bytes are what was wanted.
+		if plain, failed := decode(r, body, j.ask.limit()); failed == nil {
+			err = j.accept(fl, r, plain)
+		}
+	}
+	return err
+}
+
+// accept makes a whole body the answer of fl, if it is what was asked for.
+func (j *job) accept(fl *flight, r *reply, body []byte) error {
 	if err := j.prove(r, body); err != nil {
 		return err
 	}
 	fl.answer.Body, fl.answer.Size = body, int64(len(body))
 	return j.check(fl.c, fl.answer)
+}
+
+// encoded reports whether an answer says that it is compressed.
+func encoded(h http.Header) bool {
+	c := strings.ToLower(h.Get("Content-Encoding"))
+	return c != "" && c != "identity"
 }
 
 func (j *job) read(fl *flight, r *reply) ([]byte, error) {

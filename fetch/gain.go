@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/outlast-build/outlast/fault"
@@ -47,4 +48,23 @@ func (c *candidate) spent(err error) bool {
 		return c.failures >= maxFailures
 	}
 	return c.failures >= maxSilences || c.open
+}
+
+// reprieve lets those ask again, once, who are out for what may have been an
+// accident on the way: spoiled bytes, or a 400, which front ends answer in an
+// outage too. It is for when nobody else is left, and reports whether there was
+// one.
+func (j *job) reprieve() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	found := false
+	for _, c := range j.all {
+		if !c.out || c.reprieved || c.last == nil || j.definite {
+			continue
+		}
+		if c.last.Kind == fault.Corrupt || c.last.Status == http.StatusBadRequest {
+			c.out, c.reprieved, found = false, true, true
+		}
+	}
+	return found
 }

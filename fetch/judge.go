@@ -57,6 +57,9 @@ func judge(a *Ask, w want, h head, now time.Time) (placement, error) {
 	switch {
 	case h.status == http.StatusNotModified && conditional(a.Header):
 		return placement{span{0, 0}, unknown}, nil
+	case h.status == http.StatusRequestedRangeNotSatisfiable && w.within() && !disagrees(h.header, w.size):
+		// The part is there: it is parts that this source does not give.
+		return placement{}, errNoRange
 	case h.status == http.StatusRequestedRangeNotSatisfiable && w.ranged && !w.proved && tellsSize(h.header):
 		return judgeBeyond(w, h)
 	case fault.OfStatus(h.status) != fault.None:
@@ -138,6 +141,14 @@ func tellsSize(h http.Header) bool {
 	text, ok := strings.CutPrefix(h.Get("Content-Range"), "bytes */")
 	_, err := number(text)
 	return ok && err == nil
+}
+
+// within reports whether w is for a part that is known to be there.
+func (w want) within() bool { return w.ranged && w.size != unknown && w.off < w.size }
+
+// disagrees reports whether an answer tells another size than size.
+func disagrees(h http.Header, size int64) bool {
+	return tellsSize(h) && h.Get("Content-Range") != "bytes */"+strconv.FormatInt(size, 10)
 }
 
 // judgeTotal compares the size that an answer tells with the one known.

@@ -19,6 +19,7 @@ type candidate struct {
 	out       bool          // it is of no more use for this Ask
 	noRange   bool          // it answers with the whole where a part is asked for
 	otherSize bool          // its content has another size than others claim
+	reprieved bool          // it was of no more use once, and got another chance
 	failures  int           // of this Ask, in a row without progress
 	breaks    int           // of this Ask, with progress
 	crumbs    int           // breaks in a row that brought little

@@ -36,7 +36,11 @@ func (f *Fetcher) Spool(ctx context.Context, ask Ask, w Sink) (Answer, error) {
 	}
 	j.resumes = true
 	s := spool{j: j, w: w}
-	return s.run(ctx)
+	answer, err := s.run(ctx)
+	for errors.As(err, new(*Failure)) && j.reprieve() {
+		answer, err = s.run(ctx)
+	}
+	return answer, err
 }
 
 // A spool is content of a known digest on its way into a sink.
