@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -114,17 +113,7 @@ func (b *build) do(ctx context.Context) error {
 	return b.attempts(ctx)
 }
 
-func (b *build) getenv(name string) (string, bool) {
-	if b.Env == nil {
-		return os.LookupEnv(name)
-	}
-	for _, e := range slices.Backward(b.Env) {
-		if k, v, ok := strings.Cut(e, "="); ok && k == name {
-			return v, true
-		}
-	}
-	return "", false
-}
+func (b *build) getenv(name string) (string, bool) { return lookupIn(b.Env, name) }
 
 func (b *build) chooseEngine(ctx context.Context, args buildx.Args) error {
 	if b.engine = b.Engine; b.engine != nil {

@@ -82,6 +82,14 @@ func (b *Body) Asset() Asset { return b.asset }
 // Stale returns when the answer was last good, or zero where it is fresh.
 func (b *Body) Stale() time.Time { return b.stale }
 
+// Size returns how many bytes the content has; -1 where that is not known.
+func (b *Body) Size() int64 {
+	if b.file == nil && b.data != nil {
+		return int64(len(b.data))
+	}
+	return b.size
+}
+
 // Bytes returns small content. It is nil for what is in a file.
 func (b *Body) Bytes() []byte { return b.data }
 

@@ -3,19 +3,14 @@ package oci
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 
-	"github.com/containerd/platforms"
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/outlast-build/outlast/gateway"
 )
@@ -31,32 +26,21 @@ type Exporter struct {
 	Path func(digest.Digest) string
 }
 
-// maxDepth bounds indexes within indexes.
-const maxDepth = 4
-
 // Export writes the image ref (in full: docker.io/library/golang:1.26) to the
 // folder dir, which is made, with all that the given platforms need, and
 // returns the digest that ref stands for. Several may write to one folder, one
 // after another.
 func (e *Exporter) Export(ctx context.Context, dir, ref string, want []string) (digest.Digest, error) {
-	q, err := parseRef(ref)
-	if err != nil {
-		return "", err
-	}
-	matcher, err := anyOf(want)
-	if err != nil {
-		return "", err
-	}
 	if err := os.MkdirAll(filepath.Join(dir, "blobs"), 0o700); err != nil {
 		return "", err
 	}
-	b, err := e.Mirror.Find(ctx, e.Protocol.asset(q, nil), false)
+	x := export{Exporter: e, dir: dir}
+	w, b, err := Images{e.Protocol, e.Mirror}.find(ctx, ref, want, x.write)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", ref, err)
+		return "", err
 	}
 	defer b.Close()
-	x := export{e, dir, q}
-	if err := x.manifest(ctx, b, matcher, maxDepth); err != nil {
+	if err := w.manifest(ctx, b, maxDepth); err != nil {
 		return "", fmt.Errorf("%s: %w", ref, err)
 	}
 	return b.Asset().Digest, x.index(b)
@@ -66,82 +50,6 @@ func (e *Exporter) Export(ctx context.Context, dir, ref string, want []string) (
 type export struct {
 	*Exporter
 	dir string
-	ref request
-}
-
-func anyOf(want []string) (platforms.Matcher, error) {
-	var parsed []ocispecs.Platform
-	for _, w := range want {
-		p, err := platforms.Parse(w)
-		if err != nil {
-			return nil, fmt.Errorf("platform %s: %w", w, err)
-		}
-		parsed = append(parsed, p)
-	}
-	if parsed == nil {
-		parsed = []ocispecs.Platform{platforms.DefaultSpec()}
-	}
-	return platforms.Any(parsed...), nil
-}
-
-// manifest writes a manifest or an index and what it refers to.
-func (x export) manifest(ctx context.Context, b *gateway.Body, want platforms.Matcher, depth int) error {
-	if depth == 0 {
-		return errors.New("indexes are nested too deep")
-	}
-	if err := x.write(b); err != nil {
-		return err
-	}
-	var m struct {
-		Config    *ocispecs.Descriptor  `json:"config"`
-		Layers    []ocispecs.Descriptor `json:"layers"`
-		Manifests []ocispecs.Descriptor `json:"manifests"`
-	}
-	if err := json.NewDecoder(b.Open()).Decode(&m); err != nil {
-		return fmt.Errorf("read the manifest: %w", err)
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(4) // as many as BuildKit pulls at once
-	found := len(m.Manifests) == 0
-	for _, d := range m.Manifests {
-		if d.Platform != nil && !want.Match(platforms.Normalize(*d.Platform)) {
-			continue
-		}
-		found = true
-		group.Go(func() error {
-			child, err := x.get(ctx, "manifests", d)
-			if err != nil {
-				return err
-			}
-			defer child.Close()
-			return x.manifest(ctx, child, want, depth-1)
-		})
-	}
-	if !found {
-		return errors.New("no image for the platforms that are asked for")
-	}
-	blobs := m.Layers
-	if m.Config != nil {
-		blobs = append(blobs, *m.Config)
-	}
-	for _, d := range blobs {
-		group.Go(func() error {
-			blob, err := x.get(ctx, "blobs", d)
-			if err != nil {
-				return err
-			}
-			defer blob.Close()
-			return x.write(blob)
-		})
-	}
-	return group.Wait()
-}
-
-func (x export) get(ctx context.Context, kind string, d ocispecs.Descriptor) (*gateway.Body, error) {
-	if err := checkDigest(d.Digest.String()); err != nil {
-		return nil, err
-	}
-	return x.Mirror.Find(ctx, x.Protocol.asset(request{host: x.ref.host, repo: x.ref.repo, kind: kind, ref: d.Digest.String()}, nil), false)
 }
 
 // write puts content into the folder: a link to the store where there is one,
@@ -201,32 +109,4 @@ func (x export) index(b *gateway.Body) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(x.dir, ocispecs.ImageIndexFile), index, 0o600)
-}
-
-// parseRef reads a reference in full: host, repository, and a tag or a digest.
-// A digest beside a tag wins, as in BuildKit.
-func parseRef(ref string) (request, error) {
-	host, rest, ok := strings.Cut(ref, "/")
-	name, found := hostOf(HostPath(host))
-	if !ok || !found {
-		return request{}, refError(ref)
-	}
-	q := request{host: name, repo: rest, kind: "manifests", ref: "latest"}
-	if repo, d, ok := strings.Cut(rest, "@"); ok {
-		q.repo, q.ref = repo, d
-	}
-	if i := strings.LastIndex(q.repo, ":"); i >= 0 {
-		if q.ref == "latest" {
-			q.ref = q.repo[i+1:]
-		}
-		q.repo = q.repo[:i]
-	}
-	if !nameForm.MatchString(q.repo) {
-		return request{}, refError(ref)
-	}
-	return q, q.check()
-}
-
-func refError(ref string) error {
-	return &gateway.AnswerError{Code: http.StatusBadRequest, Err: fmt.Errorf("%q is no reference in full", ref)}
 }

@@ -48,7 +48,7 @@ func (a *app) cacheVerify() *cobra.Command {
 was proved before and did not change (same size, inode and times) is not read
 again, unless --full says so. Nothing is changed.
 
-` + codes(ExitBuilt, ExitUsage, ExitInterrupted) + "\n  1    something is wrong that a build would notice",
+` + codesWith(map[int]string{ExitFailed: "something is wrong that a build would notice"}, ExitBuilt, ExitFailed, ExitUsage, ExitInterrupted),
 		Example: `  outlast cache verify /tmp/cache
   outlast cache verify --full --format json /tmp/cache`,
 		Args: cobra.ExactArgs(1),

@@ -106,7 +106,9 @@ func (a *app) root() *cobra.Command {
 		a.diagnoseCommand(),
 		a.engineCommand(),
 		a.gatewayCommand(),
+		a.lockCommand(),
 		a.versionCommand(),
+		a.warmCommand(),
 	)
 	return root
 }

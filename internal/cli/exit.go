@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,12 +68,15 @@ func buildCodes() string {
 }
 
 // codes lists some exit codes for the help of another command.
-func codes(some ...int) string {
+func codes(some ...int) string { return codesWith(nil, some...) }
+
+// codesWith is codes for a command that gives some of them words of its own.
+func codesWith(own map[int]string, some ...int) string {
 	var b strings.Builder
 	b.WriteString("Exit codes:")
 	for _, e := range exits {
 		if slices.Contains(some, e.code) {
-			fmt.Fprintf(&b, "\n  %-3d  %s", e.code, e.other)
+			fmt.Fprintf(&b, "\n  %-3d  %s", e.code, cmp.Or(own[e.code], e.other))
 		}
 	}
 	return b.String()

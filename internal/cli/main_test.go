@@ -104,7 +104,9 @@ func TestHelp(t *testing.T) {
 		"diagnose",
 		"engine", "engine status", "engine stop",
 		"gateway", "gateway health",
+		"lock",
 		"version",
+		"warm",
 	} {
 		t.Run("outlast "+command, func(t *testing.T) {
 			got := run(t, cli.Parts{}, append(strings.Fields(command), "--help")...)

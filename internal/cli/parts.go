@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/outlast-build/outlast"
 	"github.com/outlast-build/outlast/engine"
 	"github.com/outlast-build/outlast/engine/buildx"
 	"github.com/outlast-build/outlast/fetch"
@@ -36,6 +37,10 @@ type Parts struct {
 
 	// After is the clock of what is done again and again. Nil means time.After.
 	After func(time.Duration) <-chan time.Time
+
+	// Lock pins what a build needs, and Warm fetches it, as in package outlast.
+	Lock func(context.Context, outlast.Target, outlast.LockMode) (outlast.Locking, error)
+	Warm func(context.Context, outlast.Target, func(fetched int64)) (outlast.Warming, error)
 
 	// EngineStatus tells of the engine that Outlast started, and EngineStop
 	// stops it and reports whether there was one.

@@ -27,6 +27,8 @@ func program() Parts {
 		GatewayHealth: daemon.Health,
 		BuilderCreate: func(ctx context.Context, m buildx.Mirrored) error { return m.Create(ctx) },
 		BuilderRemove: buildx.RemoveBuilder,
+		Lock:          outlast.LockImages,
+		Warm:          outlast.Warm,
 		EngineStatus:  func(context.Context) (buildx.DaemonStatus, error) { return buildx.Own("").Status() },
 		EngineStop:    func(ctx context.Context) (bool, error) { return buildx.Own("").Stop(ctx) },
 		Check: func(ctx context.Context, r CheckRequest) (health.Scorecard, error) {

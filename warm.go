@@ -1,0 +1,108 @@
+package outlast
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/outlast-build/outlast/dockerfile"
+	"github.com/outlast-build/outlast/fault"
+	"github.com/outlast-build/outlast/fetch"
+)
+
+// WarmImage is an image that a build needs, and how much of it is in the store.
+type WarmImage struct {
+	Ref    string `json:"ref"`
+	Pinned string `json:"pinned,omitempty"` // the digest that outlast.lock gives it
+	Bytes  int64  `json:"bytes"`            // in the store now, manifests among them
+	Err    string `json:"error,omitempty"`  // why some of it is not
+}
+
+// Warming is what Warm did.
+type Warming struct {
+	Images  []WarmImage `json:"images"`
+	Fetched int64       `json:"fetched_bytes"`
+	// Left are needs that no image meets, and that Warm does not fetch: what a
+	// build needs of them in an outage is what earlier builds left in the store.
+	Left []dockerfile.Need `json:"left"`
+}
+
+// Warm fills the local store with the images that a build needs, so that it can
+// be built while nothing else can be had. What is there is not fetched again.
+// progress is told how many bytes have arrived, from several places at once.
+// The error says which images are not whole in the store; the others are.
+func Warm(ctx context.Context, t Target, progress func(fetched int64)) (Warming, error) {
+	rec, err := t.recipe()
+	if err != nil {
+		return Warming{}, err
+	}
+	lock, err := readLock(lockPath(rec.path))
+	if err != nil {
+		return Warming{}, err
+	}
+	var fetched atomic.Int64
+	t.OnTry = func(try fetch.Try) {
+		n := fetched.Add(try.Bytes)
+		if progress != nil {
+			progress(n)
+		}
+	}
+	g, err := t.gateway(ctx, rec)
+	if err != nil {
+		return Warming{}, err
+	}
+	defer g.Close()
+	if g.store == nil {
+		return Warming{}, &fault.Error{Op: "warm", Kind: fault.Config, Err: errors.New("there is no local store to fill: see store.path in the settings")}
+	}
+	w := Warming{Images: make([]WarmImage, 0), Left: make([]dockerfile.Need, 0)}
+	for _, n := range rec.needs {
+		if !n.Registry() {
+			w.Left = append(w.Left, n)
+		}
+	}
+	images := rec.images()
+	errs := make([]error, len(images))
+	w.Images = make([]WarmImage, len(images))
+	var group errgroup.Group
+	group.SetLimit(4)
+	for i, im := range images {
+		group.Go(func() error {
+			w.Images[i], errs[i] = g.warm(ctx, im, lock)
+			return nil
+		})
+	}
+	_ = group.Wait() // none returns one
+	w.Fetched = fetched.Load()
+	return w, errors.Join(errs...)
+}
+
+// warm brings one image into the store.
+func (g *Gateway) warm(ctx context.Context, im image, lock Lock) (WarmImage, error) {
+	w := WarmImage{Ref: im.ref}
+	ref := im.ref
+	if pin, ok := lock.Images[im.ref]; ok {
+		w.Pinned = pin.Digest.String()
+		ref += "@" + w.Pinned
+	}
+	var mu sync.Mutex
+	seen := make(map[digest.Digest]bool)
+	err := g.images().Pull(ctx, ref, im.platforms, func(d digest.Digest, size int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !seen[d] {
+			seen[d] = true
+			w.Bytes += size
+		}
+	})
+	if err != nil {
+		err = fmt.Errorf("warm: %w", err)
+		w.Err = err.Error()
+	}
+	return w, err
+}
