@@ -40,7 +40,9 @@ func TestTheScriptBuildsAService(t *testing.T) {
 		{"with the local cache only", []string{"CACHE_STRATEGY=local-only"}, []string{"conductor-loop", "test"}},
 		{"without caches", []string{"CACHE_STRATEGY=no-cache"}, []string{"conductor-loop", "test"}},
 	} {
-		t.Run(tt.name, func(t *testing.T) { b.script(t, tt.env, tt.args...).want(t, 0) })
+		t.Run(tt.name, func(t *testing.T) {
+			b.script(t, tt.env, tt.args...).want(t, 0, "✅ docker.io responsive", "✅ gcr.io responsive", "Infrastructure health score: ", " strategy (health")
+		})
 	}
 	t.Run("and names what is wrong", func(t *testing.T) {
 		for _, args := range [][]string{

@@ -131,4 +131,6 @@ true,*) set -- "$@" --push ;;
 *,*,*) ;; # Docker's classic store holds no image of several platforms
 *) ! docker_runs || set -- "$@" --load ;;
 esac
+# What cannot be measured stops nothing.
+"$outlast" check "$context" || :
 exec "$outlast" build "$@" "$context"
