@@ -33,7 +33,7 @@ images: tools ## base images for tests and the demo, in .tools/images
 test: lint unit e2e ## everything: format, vet, staticcheck, unit and command tests, end to end
 
 .PHONY: lint
-lint: fmt vet staticcheck shellcheck ## format, vet, staticcheck and shellcheck
+lint: fmt vet staticcheck shellcheck actionlint ## format, vet, staticcheck, shellcheck and actionlint
 
 .PHONY: fmt
 fmt:
@@ -53,12 +53,17 @@ staticcheck: tool-staticcheck
 shellcheck: packages ## the shell scripts
 	shellcheck scripts/*.sh tools/build tools/packages .ci/run
 
+.PHONY: actionlint
+actionlint: packages tool-actionlint ## the workflows, and the shell in them
+	.tools/bin/actionlint .github/workflows/*.yml build-step.yml
+
 .PHONY: unit
 unit: tools images ## unit and command tests, with the race detector
 	$(GO) test -race -timeout 10m $(UNIT)
 
 .PHONY: e2e
 e2e: tools images ## end-to-end tests on a real BuildKit, Docker Engine and registries
+	$(GO) mod download
 	$(GO) test -p 1 -timeout 25m ./e2e/...
 
 .PHONY: demo

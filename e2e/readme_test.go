@@ -17,35 +17,84 @@ import (
 
 var fence = regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$")
 
-// Every command of the README is tried here, as it stands there. A command
-// that this table does not know fails the test: add how it is tried.
+// A page is tried as it stands there. A command that its table does not know
+// fails the test: add how it is tried.
+type page struct {
+	file  string
+	tries map[string]func(*testing.T, []string) // by the first two words
+}
+
 func TestTheReadmeIsTrue(t *testing.T) {
-	text, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	b := newBench(t, publicSites)
 	// The two that run everything are run by others: here, that they can be.
 	planned := func(t *testing.T, command []string) {
-		r := b.inRoot(t, append([]string{command[0], "-n"}, command[1:]...)...)
-		r.want(t, 0)
+		b.inRoot(t, append([]string{command[0], "-n"}, command[1:]...)...).want(t, 0)
 	}
-	tries := map[string]func(*testing.T, []string){
-		"make demo": planned, // TestTheDemoDoesWhatItTells
-		"make test": planned,
-		"make build": func(t *testing.T, command []string) {
-			r := b.inRoot(t, command...)
-			r.want(t, 0)
-		},
-		"bin/outlast build": func(t *testing.T, command []string) {
-			r := b.inRoot(t, command...)
-			r.want(t, 0)
-		},
+	b.try(t, page{"../README.md", map[string]func(*testing.T, []string){
+		"make demo":           planned, // TestTheDemoDoesWhatItTells
+		"make test":           planned,
+		"make build":          b.tryCommand,
+		"bin/outlast build":   b.tryCommand,
 		"bin/outlast gateway": b.tryGateway,
+		"gh run": func(t *testing.T, command []string) { // the log of a run at GitHub, read by us
+			_, ours, _ := strings.Cut(strings.Join(command, " "), "| ")
+			b.inRoot(t, "sh", "-c", "echo 'ERROR: failed to solve: dial tcp: lookup docker.io: no such host' | "+ours).want(t, 0)
+		},
+	}})
+}
+
+func TestTheManualIsTrue(t *testing.T) {
+	b := newBench(t, publicSites)
+	b.try(t, page{"../docs/RESILIENT-BUILD-SYSTEM.md", map[string]func(*testing.T, []string){
+		"make build":          b.tryCommand,
+		"bin/outlast build":   b.tryCommand,
+		"bin/outlast builder": b.tryCommand,
+		"bin/outlast check":   b.tryCommand,
+		script[len("../"):]:   b.tryCommand,
+	}})
+}
+
+// The figures of the summary for everybody are those of the pages that make
+// outages and make bench write: copy its rows anew where this fails.
+func TestTheFiguresAreThoseThatWereMeasured(t *testing.T) {
+	var measured string
+	for _, file := range []string{"../docs/outages.md", "../docs/benchmarks.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		measured += string(text)
 	}
-	blocks := fence.FindAllStringSubmatch(string(text), -1)
+	text, err := os.ReadFile("../DOCKER-BUILD-IMPROVEMENTS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, figures, _ := strings.Cut(string(text), "## What it comes to")
+	figures, _, _ = strings.Cut(figures, "## Files")
+	rows := 0
+	for line := range strings.Lines(figures) {
+		if !strings.HasPrefix(line, "|") {
+			continue
+		}
+		rows++
+		if !strings.Contains(measured, line) {
+			t.Errorf("nobody has measured this: %s", line)
+		}
+	}
+	if rows < 10 {
+		t.Errorf("got %d rows of figures, want ten or more", rows)
+	}
+}
+
+// try tries the commands and the settings of a page.
+func (b *bench) try(t *testing.T, p page) {
+	t.Helper()
+	text, err := os.ReadFile(p.file)
+	if err != nil {
+		t.Fatal(err)
+	}
 	tried := make(map[string]bool)
-	for _, block := range blocks {
+	for _, block := range fence.FindAllStringSubmatch(string(text), -1) {
 		switch block[1] {
 		case "sh":
 			for line := range strings.Lines(block[2]) {
@@ -53,10 +102,10 @@ func TestTheReadmeIsTrue(t *testing.T) {
 				if len(words) < 2 || strings.HasPrefix(line, "#") {
 					continue
 				}
-				name := words[0] + " " + words[1]
-				try, ok := tries[name]
+				name := commandName(words)
+				try, ok := p.tries[name]
 				if !ok {
-					t.Errorf("the README has a command that nobody tries: %s", line)
+					t.Errorf("%s has a command that nobody tries: %s", p.file, line)
 					continue
 				}
 				tried[name] = true
@@ -72,11 +121,28 @@ func TestTheReadmeIsTrue(t *testing.T) {
 			})
 		}
 	}
-	for name := range tries {
+	for name := range p.tries {
 		if !tried[name] {
-			t.Errorf("the README does not say %q any more: take it out of this table", name)
+			t.Errorf("%s does not say %q any more: take it out of this table", p.file, name)
 		}
 	}
+}
+
+// commandName is what a table calls a command: its first two words, or the
+// script alone, without the variables that are set for it.
+func commandName(words []string) string {
+	for len(words) > 1 && strings.Contains(words[0], "=") {
+		words = words[1:]
+	}
+	if strings.HasPrefix(words[0], "scripts/") {
+		return words[0]
+	}
+	return strings.Join(words[:min(2, len(words))], " ")
+}
+
+// tryCommand runs a command of a page in a shell, as people do.
+func (b *bench) tryCommand(t *testing.T, command []string) {
+	b.inRoot(t, "sh", "-c", strings.Join(command, " ")).want(t, 0)
 }
 
 // inRoot runs a command in the root of the repository, with the bench's
