@@ -35,6 +35,26 @@ const manifestTypes = "application/vnd.oci.image.index.v1+json, application/vnd.
 // Ask gets the manifest and holds it against the digest that the registry
 // names for it.
 func (m Manifest) Ask(ctx context.Context) (string, error) {
+	body, err := m.bytes(ctx)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s: manifest of %d bytes", m.Ref, len(body)), nil
+}
+
+// A DigestOf asks for a manifest, and sees the digest of its bytes.
+type DigestOf struct{ Manifest }
+
+// Ask gets the manifest.
+func (d DigestOf) Ask(ctx context.Context) (string, error) {
+	body, err := d.bytes(ctx)
+	if err != nil {
+		return "", err
+	}
+	return digest.FromBytes(body).String(), nil
+}
+
+func (m Manifest) bytes(ctx context.Context) ([]byte, error) {
 	base := m.Source.Transport
 	if base == nil {
 		base = m.Fetcher.Transport()
@@ -43,12 +63,12 @@ func (m Manifest) Ask(ctx context.Context) (string, error) {
 	m.Source.Transport = ear
 	got, err := m.get(ctx, fetch.Ask{Name: m.Ref, Digest: m.Digest, Check: isManifest, Header: http.Header{"Accept": {manifestTypes}}})
 	if err == nil {
-		return fmt.Sprintf("%s: manifest of %d bytes", m.Ref, len(got.Body)), nil
+		return got.Body, nil
 	}
 	if kind := fault.Of(err); !m.Public && (kind == fault.NotFound || kind == fault.Auth) && refuses(ear) {
-		return "", &No{fmt.Errorf("%s: %w", m.Ref, bare(err))}
+		return nil, &No{fmt.Errorf("%s: %w", m.Ref, bare(err))}
 	}
-	return "", err
+	return nil, err
 }
 
 // bare drops what stands beside the error anyhow.

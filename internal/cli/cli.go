@@ -107,6 +107,7 @@ func (a *app) root() *cobra.Command {
 		a.engineCommand(),
 		a.gatewayCommand(),
 		a.lockCommand(),
+		a.mirrorsCommand(),
 		a.versionCommand(),
 		a.warmCommand(),
 	)

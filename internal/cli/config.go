@@ -69,7 +69,11 @@ func settingsHelp() string {
 	for _, d := range config.Describe() {
 		fmt.Fprintf(&b, "  %s", d.Key)
 		if d.Default != "" {
-			fmt.Fprintf(&b, " (%s)", d.Default)
+			initial := d.Default
+			if len(initial) > 100 {
+				initial = strings.ReplaceAll(initial, ", ", ",\n      ")
+			}
+			fmt.Fprintf(&b, " (%s)", initial)
 		}
 		fmt.Fprintf(&b, "\n      %s\n", d.Allowed)
 	}

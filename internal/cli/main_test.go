@@ -105,6 +105,7 @@ func TestHelp(t *testing.T) {
 		"engine", "engine status", "engine stop",
 		"gateway", "gateway health",
 		"lock",
+		"mirrors",
 		"version",
 		"warm",
 	} {

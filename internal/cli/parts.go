@@ -35,6 +35,9 @@ type Parts struct {
 	// Check measures the services, once. The error is that of the Dockerfile.
 	Check func(context.Context, CheckRequest) (health.Scorecard, error)
 
+	// Mirrors looks at every mirror of the settings.
+	Mirrors func(context.Context, MirrorsRequest) []health.Registry
+
 	// After is the clock of what is done again and again. Nil means time.After.
 	After func(time.Duration) <-chan time.Time
 
@@ -67,6 +70,12 @@ type CheckRequest struct {
 	Path     string // a folder or a Dockerfile, the needs of which decide; empty: all services do
 	Env      []string
 	Settings config.Settings
+}
+
+// A MirrorsRequest is a look at the mirrors.
+type MirrorsRequest struct {
+	Settings config.Settings
+	Images   []string // in full, by which they are compared; nil: those of the settings
 }
 
 // A GatewayRequest is a gateway to serve. Its functions may be called at once

@@ -41,5 +41,8 @@ func program() Parts {
 			}
 			return outlast.Survey(ctx, o), nil
 		},
+		Mirrors: func(ctx context.Context, r MirrorsRequest) []health.Registry {
+			return outlast.Mirrors(ctx, outlast.MirrorsOptions{Settings: r.Settings, Images: r.Images})
+		},
 	}
 }

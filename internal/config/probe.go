@@ -21,6 +21,7 @@ type Probe struct {
 	Points     Points
 	Registries []string // the primary ones, each as a public image in full that is asked for: docker.io/library/alpine:latest
 	Proxies    []string // Go module proxies besides those that the go command is set to
+	Samples    []string // images that everybody may pull, by which mirrors are compared with their origins
 	Module     string   // what each Go module proxy is asked for: PATH or PATH@VERSION
 	Internet   []string // HOST:PORT or https://HOST; one of them is enough
 	Checks     []Check  // added ones

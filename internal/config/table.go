@@ -72,6 +72,10 @@ var table = []row{
 	{key: "probe.registries", kind: imagesKind, initial: "gcr.io/distroless/static:nonroot, docker.io/library/alpine:latest, ghcr.io/containerd/busybox:1.36",
 		doc: "The primary registries, each by an image that everybody may pull.",
 		at:  func(s *Settings) any { return &s.Probe.Registries }},
+	{key: "probe.samples", kind: imagesKind, initial: "docker.io/library/alpine:latest, docker.io/library/debian:stable-slim, " +
+		"gcr.io/distroless/static:nonroot, ghcr.io/containerd/busybox:1.36, quay.io/prometheus/busybox:latest, registry.k8s.io/pause:3.9",
+		doc: "The images by which `outlast mirrors` compares mirrors with their origins.",
+		at:  func(s *Settings) any { return &s.Probe.Samples }},
 	{key: "probe.proxies", kind: websKind, initial: "https://goproxy.io, https://goproxy.cn",
 		doc: "Go module proxies that are checked besides those of `GOPROXY`, or of `go env GOPROXY`.",
 		at:  func(s *Settings) any { return &s.Probe.Proxies }},
