@@ -160,7 +160,7 @@ func TestBadSettingsNameTheirPlace(t *testing.T) {
 		{"a key that is misspelt", "registries:\n  docker.io:\n    mirors: []\n",
 			[]string{"outlast.yaml:3: registries.docker.io.mirors: unknown key; did you mean mirrors? allowed: origin, mirrors, insecure, tokens"}},
 		{"a section that is misspelt", "stoer: {size: 1GiB}\n",
-			[]string{"outlast.yaml:1: stoer: unknown key; did you mean store? allowed: registries, store, fetch, gateway"}},
+			[]string{"outlast.yaml:1: stoer: unknown key; did you mean store? allowed: registries, store, fetch, gateway, probe, build, thresholds, timeouts, cache"}},
 		{"a key that is nothing like any", "fetch:\n  colour: red\n",
 			[]string{"outlast.yaml:2: fetch.colour: unknown key; allowed: dial, header, idle, budget"}},
 		{"a key of a mirror", "registries:\n  docker.io:\n    mirrors:\n      - {url: https://m.example.com, tag: true}\n",
@@ -177,7 +177,7 @@ func TestBadSettingsNameTheirPlace(t *testing.T) {
 		{"a list where a value belongs", "store: {size: [1GiB]}\n", []string{"outlast.yaml:1: store.size: want one value, not a list; allowed: bytes with a unit"}},
 		{"keys where a value belongs", "store:\n  size:\n    max: 1GiB\n", []string{"outlast.yaml:3: store.size: want one value, not keys below it"}},
 		{"a value where keys belong", "store: 20GiB\n", []string{"outlast.yaml:1: store: want keys below it; allowed: path, size"}},
-		{"a list for the whole file", "- store\n", []string{"outlast.yaml:1: want keys below it; allowed: registries, store, fetch, gateway"}},
+		{"a list for the whole file", "- store\n", []string{"outlast.yaml:1: want keys below it; allowed: registries, store, fetch, gateway, probe, build, thresholds, timeouts, cache"}},
 		{"no value", "store:\n  size:\n", []string{"store.size: no value; allowed: bytes with a unit"}},
 		{"a key twice", "fetch: {dial: 1s}\nstore: {size: 1GiB}\nfetch: {idle: 1s}\n", []string{"outlast.yaml:3: "}},
 		{"a key twice, quoted once", "store:\n  size: 1GiB\n  \"size\": 2GiB\n", []string{"outlast.yaml:3: "}},
@@ -208,6 +208,16 @@ func TestBadSettingsNameTheirPlace(t *testing.T) {
 		{"mirrors as one text", "registries: {docker.io: {mirrors: https://m.example.com}}\n", []string{"mirrors: no list; allowed: a list of mirrors"}},
 		{"a token host with a scheme", "registries: {docker.io: {tokens: [https://auth.example.com]}}\n", []string{`tokens[0]: "https://auth.example.com" is no host; allowed: HOST or HOST:PORT`}},
 		{"an address to listen on without a port", "gateway: {listen: 127.0.0.1}\n", []string{`gateway.listen: "127.0.0.1" is no address; allowed: HOST:PORT`}},
+		{"thresholds that cross", "thresholds:\n  optimal: 50\n", []string{"outlast.yaml:2: thresholds.optimal: crosses thresholds.resilient (default, 60): want optimal ≥ resilient ≥ conservative"}},
+		{"thresholds that cross each other", "thresholds:\n  resilient: 30\n  conservative: 35\n", []string{"outlast.yaml:2: thresholds.resilient: crosses thresholds.conservative (outlast.yaml:3, 35)"}},
+		{"a threshold beyond all", "thresholds: {optimal: 101}\n", []string{`outlast.yaml:1: thresholds.optimal: "101" is more than 100; allowed: a whole number from 0 to 100`}},
+		{"a threshold below all", "thresholds: {conservative: -1}\n", []string{`"-1" is less than 0`}},
+		{"half a threshold", "thresholds: {optimal: 80.5}\n", []string{`"80.5" is no whole number`}},
+		{"a strategy that there is not", "build:\n  strategy: brave\n", []string{`outlast.yaml:2: build.strategy: "brave" is no strategy; allowed: auto, optimal`}},
+		{"no attempt", "build: {attempts: 0}\n", []string{`build.attempts: "0" is less than 1`}},
+		{"a budget below nothing", "build: {wait: -1s}\n", []string{`build.wait: "-1s" is not more than nothing`}},
+		{"a timeout of nothing", "timeouts: {emergency: 0}\n", []string{`timeouts.emergency: "0s" is not more than nothing`}},
+		{"a cache that is no image", "cache: {registry: 'https://r.example.com/app'}\n", []string{`cache.registry: "https://r.example.com/app" is no image`}},
 		{"another user's home", "store: {path: ~root/x}\n", []string{"names another user's home"}},
 		{"a file that is large", "# " + strings.Repeat("x", 65<<10), []string{"outlast.yaml: is larger than 64KiB"}},
 		{"brackets without end", "store: " + strings.Repeat("[", 1000), []string{"nested more than 32 deep"}},
@@ -441,6 +451,48 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
+func TestVariablesOfBuildScripts(t *testing.T) {
+	h := newHome(t)
+	h.project("thresholds: {optimal: 85}\ntimeouts: {resilient: 1h}\n")
+	h.env = append(h.env, "CACHE_STRATEGY=local-only", "MAX_RETRY_ATTEMPTS=5", "THRESHOLD_OPTIMAL=90", "THRESHOLD_RESILIENT=70%", "THRESHOLD_CONSERVATIVE=50",
+		"BUILD_TIMEOUT_OPTIMAL=2400", "BUILD_TIMEOUT_RESILIENT=25m", "BUILD_TIMEOUT_CONSERVATIVE=1200", "BUILD_TIMEOUT_EMERGENCY=90s",
+		"CACHE_LOCAL_PATH=cache", "CACHE_REGISTRY_REF=r.example.com/app:cache", "OUTLAST_THRESHOLDS_RESILIENT=75")
+	l := h.mustLoad()
+	got := l.Settings
+	if got.Build.Strategy != "conservative" || got.Build.Attempts != 5 {
+		t.Errorf("got %+v", got.Build)
+	}
+	if diff := cmp.Diff(config.Thresholds{Optimal: 90, Resilient: 75, Conservative: 50}, got.Thresholds); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(config.Timeouts{Optimal: 40 * time.Minute, Resilient: 25 * time.Minute, Conservative: 20 * time.Minute, Emergency: 90 * time.Second}, got.Timeouts); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(config.Cache{Local: filepath.Join(h.proj, "cache"), Registry: "r.example.com/app:cache"}, got.Cache); diff != "" {
+		t.Error(diff)
+	}
+	if s := sourceOf(t, l, "thresholds.optimal"); s != "THRESHOLD_OPTIMAL" {
+		t.Errorf("got %s, want the variable named", s)
+	}
+	for word, want := range map[string]string{"gha-full": "optimal", "local-with-fallback": "resilient", "local-only": "conservative", "no-cache": "emergency", "auto": "auto", "": "auto"} {
+		h.env = []string{"HOME=" + h.dir, "CACHE_STRATEGY=" + word}
+		if got := h.mustLoad().Settings.Build.Strategy; got != want {
+			t.Errorf("%s: got %s, want %s", word, got, want)
+		}
+	}
+	h.env = []string{"HOME=" + h.dir, "CACHE_STRATEGY=all", "THRESHOLD_OPTIMAL=10", "MAX_RETRY_ATTEMPTS=many"}
+	_, err := h.load()
+	for i, want := range []string{
+		`CACHE_STRATEGY: build.strategy: "all" is not known; allowed: auto, gha-full, local-only, local-with-fallback, no-cache`,
+		`MAX_RETRY_ATTEMPTS: build.attempts: "many" is no whole number`,
+		`THRESHOLD_OPTIMAL: thresholds.optimal: crosses thresholds.resilient`,
+	} {
+		if got := problems(err); len(got) != 3 || !strings.HasPrefix(got[i], want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func TestFoldersOfTheDesktop(t *testing.T) {
 	h := newHome(t)
 	other := t.TempDir()
@@ -506,6 +558,10 @@ func TestProjectFilesAreNotTrusted(t *testing.T) {
 			func(h *home, s config.Settings) bool {
 				return s.Store == config.Store{Path: filepath.Join(h.proj, ".outlast"), Size: 1 << 30}
 			}},
+		{"a cache elsewhere", "", "cache: {local: /tmp/cache}", "cache.local: not taken: a project's file keeps its cache inside the project",
+			func(h *home, s config.Settings) bool { return s.Cache.Local == "" }},
+		{"a cache inside", "", "cache: {local: .cache}", "",
+			func(h *home, s config.Settings) bool { return s.Cache.Local == filepath.Join(h.proj, ".cache") }},
 		{"the size of a store that all share", "", "store: {size: 1MiB}", "store.size: not taken: a project's file limits only a store inside the project",
 			func(h *home, s config.Settings) bool { return s.Store.Size == 20<<30 }},
 		{"the size of the user's store by naming the default path", "store: {size: 50GiB}", "store: {path: ~/.cache/outlast, size: 1MiB}", "store.size: not taken",

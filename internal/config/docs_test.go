@@ -30,7 +30,7 @@ Later ones win over earlier ones:
 1. the defaults
 2. ` + "`outlast.yaml`" + ` in your configuration folder: ` + "`$XDG_CONFIG_HOME/outlast`, or `~/.config/outlast`" + `
 3. ` + "`outlast.yaml`" + ` beside the Dockerfile, or else at the root of the build context
-4. environment variables: ` + "`store.size` is `OUTLAST_STORE_SIZE`" + `, and ` + "`OUTLAST_REGISTRIES`" + ` holds the text of the section ` + "`registries`" + `; an empty variable is as good as none
+4. environment variables: ` + "`store.size` is `OUTLAST_STORE_SIZE`" + `, and ` + "`OUTLAST_REGISTRIES`" + ` holds the text of the section ` + "`registries`" + `; an empty variable is as good as none. Build scripts' own names work too, such as ` + "`BUILD_TIMEOUT_OPTIMAL` and `CACHE_STRATEGY`" + ` (` + "`gha-full`, `local-with-fallback`, `local-only`, `no-cache`" + `: optimal to emergency)
 5. flags: ` + "`--set store.size=5GiB`, `--set 'registries.quay.io.mirrors=[https://mirror.example.com]'`" + `
 
 ` + "`--config FILE` (or `OUTLAST_CONFIG`)" + ` reads that file in place of 2 and 3.
@@ -58,6 +58,7 @@ warning, and the build goes on:
 | ` + "`registries.*.insecure`" + `, and of mirrors | taken, but no credentials are ever sent there |
 | ` + "`gateway.listen`" + ` | an address of this machine |
 | ` + "`gateway.public`" + ` | not taken |
+| ` + "`cache.local`" + ` | a folder inside the project |
 
 A file that is a link out of its folder is not read. To use all of a project's file,
 name it: ` + "`--config outlast.yaml`" + `. Why: [decisions/settings.md](decisions/settings.md).
@@ -93,7 +94,11 @@ func TestSettingsPage(t *testing.T) {
 		if d.Default != "" {
 			fmt.Fprintf(&b, "Default: `%s`. ", d.Default)
 		}
-		fmt.Fprintf(&b, "Allowed: %s. Variable: `%s`.\n\n", strings.TrimRight(d.Allowed, "."), d.Variable)
+		fmt.Fprintf(&b, "Allowed: %s. Variable: `%s`", strings.TrimRight(d.Allowed, "."), d.Variable)
+		if d.Custom != "" {
+			fmt.Fprintf(&b, ", or `%s`", d.Custom)
+		}
+		b.WriteString(".\n\n")
 	}
 	b.WriteString(docsMirrors[1:])
 	b.WriteString("```yaml\n")

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -9,10 +10,63 @@ import (
 // prefix begins the name of every variable of Outlast.
 const prefix = "OUTLAST_"
 
+// A custom is a variable without the prefix that build scripts know by habit.
+type custom struct {
+	name, key string
+	words     map[string]string // what its words are called here; nil: they are the same
+}
+
+// customs are weaker than the variables with the prefix.
+var customs = []custom{
+	{"CACHE_STRATEGY", "build.strategy", map[string]string{
+		"gha-full": "optimal", "local-with-fallback": "resilient", "local-only": "conservative", "no-cache": "emergency", "auto": "auto"}},
+	{"MAX_RETRY_ATTEMPTS", "build.attempts", nil},
+	{"THRESHOLD_OPTIMAL", "thresholds.optimal", nil},
+	{"THRESHOLD_RESILIENT", "thresholds.resilient", nil},
+	{"THRESHOLD_CONSERVATIVE", "thresholds.conservative", nil},
+	{"BUILD_TIMEOUT_OPTIMAL", "timeouts.optimal", nil},
+	{"BUILD_TIMEOUT_RESILIENT", "timeouts.resilient", nil},
+	{"BUILD_TIMEOUT_CONSERVATIVE", "timeouts.conservative", nil},
+	{"BUILD_TIMEOUT_EMERGENCY", "timeouts.emergency", nil},
+	{"HEALTH_CHECK_TIMEOUT", "probe.budget", nil},
+	{"CACHE_LOCAL_PATH", "cache.local", nil},
+	{"CACHE_REGISTRY_REF", "cache.registry", nil},
+}
+
+// customOf returns the custom variable of a key, or "".
+func customOf(key string) string {
+	for _, c := range customs {
+		if c.key == key {
+			return c.name
+		}
+	}
+	return ""
+}
+
+func (l *loader) readCustoms() {
+	for _, c := range customs {
+		text := l.env[c.name]
+		if text == "" {
+			continue
+		}
+		s := Source{Kind: Environment, Name: c.name}
+		if c.words != nil {
+			word, ok := c.words[text]
+			if !ok {
+				l.problem(s, c.key, fmt.Sprintf("%q is not known; allowed: %s", text, strings.Join(slices.Sorted(maps.Keys(c.words)), ", ")))
+				continue
+			}
+			text = word
+		}
+		l.said = append(l.said, assignment{c.key, text, s, l.shellPlace()})
+	}
+}
+
 // readEnv reads a variable for each row of the table, and OUTLAST_REGISTRIES
 // and OUTLAST_PROBE_CHECKS, which are the texts of their sections. An empty variable is as good as none: that
 // is what a CI service makes of a value that is not set.
 func (l *loader) readEnv() {
+	l.readCustoms()
 	names := []string{"OUTLAST_CONFIG", variable("registries"), variable("probe.checks")}
 	for _, r := range table {
 		name := variable(r.key)

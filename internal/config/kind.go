@@ -6,9 +6,12 @@ import (
 	"math"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/distribution/reference"
 )
 
 // A kind is how the text of a setting becomes a value, and back.
@@ -58,6 +61,21 @@ var (
 		func(v string) any { return v })
 	addressKind = kindOf("address", "HOST:PORT, as in 127.0.0.1:5100; port 0 takes a free one",
 		func(s string, _ place) (string, error) { return parseAddress(s) },
+		func(v string) any { return v })
+	timeoutKind = kindOf("timeout", "a time with its unit, or seconds, up to 24h: 40m, 2400",
+		func(s string, _ place) (time.Duration, error) { return parseTimeout(s) },
+		func(v time.Duration) any { return formatDuration(v) })
+	percentKind = kindOf("percent", "a whole number from 0 to 100",
+		func(s string, _ place) (int, error) { return parseCount(strings.TrimSuffix(s, "%"), 0, 100) },
+		func(v int) any { return strconv.Itoa(v) })
+	attemptsKind = kindOf("number", fmt.Sprintf("a whole number from 1 to %d", maxAttempts),
+		func(s string, _ place) (int, error) { return parseCount(s, 1, maxAttempts) },
+		func(v int) any { return strconv.Itoa(v) })
+	strategyKind = kindOf("word", "auto, optimal, resilient, conservative, emergency",
+		func(s string, _ place) (string, error) { return parseStrategy(s) },
+		func(v string) any { return v })
+	referenceKind = kindOf("image", "a reference with its registry, as in registry.example.com/app:cache",
+		func(s string, _ place) (string, error) { return parseReference(s) },
 		func(v string) any { return v })
 	boolKind = kindOf("bool", boolAllowed,
 		func(s string, _ place) (bool, error) { return parseBool(s) },
@@ -129,6 +147,46 @@ func parseDuration(s string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is longer than a day", s)
 	}
 	return d, nil
+}
+
+// parseTimeout reads a duration, or whole seconds, as shell scripts have them.
+func parseTimeout(s string) (time.Duration, error) {
+	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
+		s = strconv.FormatUint(n, 10) + "s"
+	}
+	return parseDuration(s)
+}
+
+// maxAttempts bounds what a slip of the pen can cost.
+const maxAttempts = 20
+
+func parseCount(s string, least, most int) (int, error) {
+	n, err := strconv.Atoi(s)
+	switch {
+	case err != nil || s[0] == '+':
+		return 0, fmt.Errorf("%q is no whole number", s)
+	case n < least:
+		return 0, fmt.Errorf("%q is less than %d", s, least)
+	case n > most:
+		return 0, fmt.Errorf("%q is more than %d", s, most)
+	}
+	return n, nil
+}
+
+func parseStrategy(s string) (string, error) {
+	if !slices.Contains([]string{"auto", "optimal", "resilient", "conservative", "emergency"}, s) {
+		return "", fmt.Errorf("%q is no strategy", s)
+	}
+	return s, nil
+}
+
+// parseReference reads the name of an image and returns it in full.
+func parseReference(s string) (string, error) {
+	named, err := reference.ParseNormalizedNamed(s)
+	if err != nil {
+		return "", fmt.Errorf("%q is no image: %w", s, err)
+	}
+	return reference.TagNameOnly(named).String(), nil
 }
 
 // formatDuration drops the zero parts that time.Duration writes: 1m, not 1m0s.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -134,12 +135,44 @@ func (l *loader) apply() {
 		}
 	}
 	l.anonymize()
+	l.order()
+}
+
+// order refuses thresholds that cross, at the last place that set one of the
+// two.
+func (l *loader) order() {
+	t := l.settings.Thresholds
+	for _, pair := range []struct {
+		upper, lower string
+		crossed      bool
+	}{
+		{"thresholds.optimal", "thresholds.resilient", t.Optimal < t.Resilient},
+		{"thresholds.resilient", "thresholds.conservative", t.Resilient < t.Conservative},
+	} {
+		if !pair.crossed {
+			continue
+		}
+		key, other := pair.upper, pair.lower
+		if l.sources[key].Kind == Default {
+			key, other = other, key
+		}
+		l.problem(l.sources[key], key, fmt.Sprintf("crosses %s (%s, %v): want optimal ≥ resilient ≥ conservative",
+			other, l.sources[other], l.textOf(other)))
+	}
+}
+
+func (l *loader) textOf(key string) any {
+	r, _ := rowOf(key)
+	return r.kind.text(r.at(&l.settings))
 }
 
 func (l *loader) initial(r row, at any) {
 	l.sources[r.key] = Source{Kind: Default}
 	if r.key == "store.path" {
 		l.settings.Store.Path = l.defaultStore()
+		return
+	}
+	if optional[r.key] {
 		return
 	}
 	if err := r.kind.set(at, r.initial, place{}); err != nil {

@@ -19,6 +19,10 @@ type Settings struct {
 	Fetch      Fetch
 	Gateway    Gateway
 	Probe      Probe
+	Build      Build
+	Thresholds Thresholds
+	Timeouts   Timeouts
+	Cache      Cache
 }
 
 // A Registry is where the images of one host come from.
@@ -62,6 +66,28 @@ type Fetch struct {
 type Gateway struct {
 	Listen string // HOST:PORT; port 0 takes a free one
 	Public bool   // an address that other machines can reach is allowed
+}
+
+// Build is how a build is tried.
+type Build struct {
+	Strategy string        // "auto", or the name of the strategy that is used whatever was measured
+	Attempts int           // at most, 1 or more
+	Wait     time.Duration // between all attempts together, at most
+	Idle     time.Duration // without a sign of life, after which an attempt hangs
+	Deadline time.Duration // for all attempts together
+}
+
+// Thresholds are the least results of an assessment, 0 to 100, that a strategy
+// is chosen for. They never cross: Optimal ≥ Resilient ≥ Conservative.
+type Thresholds struct{ Optimal, Resilient, Conservative int }
+
+// Timeouts are how long one attempt of a strategy may take.
+type Timeouts struct{ Optimal, Resilient, Conservative, Emergency time.Duration }
+
+// Cache is where external build caches are.
+type Cache struct {
+	Local    string // a folder, absolute; empty means none
+	Registry string // a reference, as in registry.example.com/app:cache; empty means none
 }
 
 // Registry returns the settings of host, as an image reference names it. A

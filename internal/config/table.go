@@ -51,7 +51,7 @@ var table = []row{
 		doc:     "Whether `outlast gateway` may listen where other machines reach it. They then pull what your logins may pull.",
 		at:      func(s *Settings) any { return &s.Gateway.Public },
 		project: func(*loader, any) string { return "only your own settings open the gateway to other machines" }},
-	{key: "probe.budget", kind: durationKind, initial: "2s",
+	{key: "probe.budget", kind: timeoutKind, initial: "2s",
 		doc: "How long all checks of the services may take together. What has not answered by then does not answer.",
 		at:  func(s *Settings) any { return &s.Probe.Budget }},
 	{key: "probe.points.actions", kind: pointsKind, initial: "20",
@@ -85,7 +85,53 @@ var table = []row{
 	{key: "probe.internet", kind: placesKind, initial: "1.1.1.1:443, 8.8.8.8:443, https://github.com",
 		doc: "Where a connection is tried. One that opens is enough.",
 		at:  func(s *Settings) any { return &s.Probe.Internet }},
+	{key: "build.strategy", kind: strategyKind, initial: "auto",
+		doc: "How much of the outside a build relies on. `auto` goes by what was measured ([strategies.md](strategies.md)).",
+		at:  func(s *Settings) any { return &s.Build.Strategy }},
+	{key: "build.attempts", kind: attemptsKind, initial: "3",
+		doc: "How often a build is tried at most. It is tried again only where that can help.",
+		at:  func(s *Settings) any { return &s.Build.Attempts }},
+	{key: "build.wait", kind: durationKind, initial: "2m",
+		doc: "How long one build waits in all between its attempts.",
+		at:  func(s *Settings) any { return &s.Build.Wait }},
+	{key: "build.idle", kind: timeoutKind, initial: "10m",
+		doc: "How long an attempt may go on without a line of output or a byte of progress. After that it hangs, and is ended.",
+		at:  func(s *Settings) any { return &s.Build.Idle }},
+	{key: "build.deadline", kind: timeoutKind, initial: "2h",
+		doc: "How long all attempts of one build may take together.",
+		at:  func(s *Settings) any { return &s.Build.Deadline }},
+	{key: "thresholds.optimal", kind: percentKind, initial: "80",
+		doc: "The least health of the services, in percent, for the strategy optimal.",
+		at:  func(s *Settings) any { return &s.Thresholds.Optimal }},
+	{key: "thresholds.resilient", kind: percentKind, initial: "60",
+		doc: "The same for resilient.",
+		at:  func(s *Settings) any { return &s.Thresholds.Resilient }},
+	{key: "thresholds.conservative", kind: percentKind, initial: "40",
+		doc: "The same for conservative. Below it is emergency.",
+		at:  func(s *Settings) any { return &s.Thresholds.Conservative }},
+	{key: "timeouts.optimal", kind: timeoutKind, initial: "40m",
+		doc: "How long one attempt with the strategy optimal may take.",
+		at:  func(s *Settings) any { return &s.Timeouts.Optimal }},
+	{key: "timeouts.resilient", kind: timeoutKind, initial: "30m",
+		doc: "The same for resilient.",
+		at:  func(s *Settings) any { return &s.Timeouts.Resilient }},
+	{key: "timeouts.conservative", kind: timeoutKind, initial: "20m",
+		doc: "The same for conservative.",
+		at:  func(s *Settings) any { return &s.Timeouts.Conservative }},
+	{key: "timeouts.emergency", kind: timeoutKind, initial: "15m",
+		doc: "The same for emergency.",
+		at:  func(s *Settings) any { return &s.Timeouts.Emergency }},
+	{key: "cache.local", kind: pathKind,
+		doc:     "A folder with a build cache, which builds read and, once they have succeeded, write anew. By default there is none: the builder's own cache is not touched by this.",
+		at:      func(s *Settings) any { return &s.Cache.Local },
+		project: ownCachePath},
+	{key: "cache.registry", kind: referenceKind,
+		doc: "An image with a build cache, as in `registry.example.com/app:cache`, which builds read. By default there is none.",
+		at:  func(s *Settings) any { return &s.Cache.Registry }},
 }
+
+// optional are the keys whose default is to have no value.
+var optional = map[string]bool{"cache.local": true, "cache.registry": true}
 
 func rowOf(key string) (row, bool) {
 	i := slices.IndexFunc(table, func(r row) bool { return r.key == key })
@@ -142,6 +188,15 @@ func ownStoreSize(l *loader, _ any) string {
 		return ""
 	}
 	return "a project's file limits only a store inside the project: this one is shared"
+}
+
+// ownCachePath lets a project's file keep a cache within the project only: it
+// is replaced whole after each build.
+func ownCachePath(l *loader, at any) string {
+	if within(l.projectDir, *at.(*string)) {
+		return ""
+	}
+	return "a project's file keeps its cache inside the project"
 }
 
 func loopbackOnly(_ *loader, at any) string {

@@ -9,6 +9,9 @@ import (
 func (l *loader) values() []Value {
 	var values []Value
 	for _, r := range table {
+		if optional[r.key] && l.sources[r.key].Kind == Default {
+			continue
+		}
 		values = append(values, Value{r.key, r.kind.text(r.at(&l.settings)), l.sources[r.key]})
 	}
 	if source, ok := l.sources["probe.checks"]; ok {
@@ -173,6 +176,7 @@ type Description struct {
 	Kind     string
 	Default  string // as a file would have it; empty where there is none
 	Variable string // the environment variable
+	Custom   string // the variable that build scripts know it by; empty where there is none
 	Allowed  string
 	Doc      string
 }
@@ -185,16 +189,16 @@ func Describe() []Description {
 		if r.key == "store.path" {
 			initial = "~/.cache/outlast"
 		}
-		all = append(all, Description{r.key, r.kind.name, initial, variable(r.key), r.kind.allowed, r.doc})
+		all = append(all, Description{r.key, r.kind.name, initial, variable(r.key), customOf(r.key), r.kind.allowed, r.doc})
 	}
 	for _, f := range registryFields {
-		all = append(all, Description{"registries.HOST." + f.name, f.kind, f.initial, "OUTLAST_REGISTRIES", f.allowed, f.doc})
+		all = append(all, Description{"registries.HOST." + f.name, f.kind, f.initial, "OUTLAST_REGISTRIES", "", f.allowed, f.doc})
 	}
 	for _, f := range mirrorFields {
-		all = append(all, Description{"registries.HOST.mirrors[]." + f.name, f.kind, f.initial, "OUTLAST_REGISTRIES", f.allowed, f.doc})
+		all = append(all, Description{"registries.HOST.mirrors[]." + f.name, f.kind, f.initial, "OUTLAST_REGISTRIES", "", f.allowed, f.doc})
 	}
 	for _, f := range checkDescriptions() {
-		all = append(all, Description{"probe.checks[]." + f.name, f.kind, f.initial, variable("probe.checks"), f.allowed, f.doc})
+		all = append(all, Description{"probe.checks[]." + f.name, f.kind, f.initial, variable("probe.checks"), "", f.allowed, f.doc})
 	}
 	return all
 }
