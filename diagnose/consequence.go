@@ -1,0 +1,13 @@
+package diagnose
+
+// Consequence reports whether d rests on words that follow when something
+// earlier failed in silence: a package that is not in a list which was not
+// downloaded. Alone they mean what they say.
+func (d Diagnosis) Consequence() bool {
+	for i := range table {
+		if table[i].Name == d.Pattern {
+			return table[i].Weight == Consequence
+		}
+	}
+	return false
+}
