@@ -52,6 +52,10 @@ type Request struct {
 	// the engine holds itself.
 	Keep []string
 
+	// Flags are flags of `docker buildx build` to add to Args, each in one
+	// piece ("--label=a=b"). Of a flag whose last use wins they win.
+	Flags []string
+
 	// Contexts are build contexts to add, by the reference that they stand
 	// for, as the Dockerfile writes it. Where the user named a context for the
 	// same reference, that one stays.

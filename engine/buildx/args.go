@@ -109,6 +109,28 @@ func (a Args) With(more ...string) []string {
 	return slices.Concat(a.raw[:a.insert], more, a.raw[a.insert:])
 }
 
+// Without returns the arguments without each use of the flags named.
+func (a Args) Without(names ...string) []string {
+	var left []string
+	for i := 0; i < len(a.raw); i++ {
+		if a.raw[i] == "--" {
+			return append(left, a.raw[i:]...)
+		}
+		// What follows a flag is its value only where it waits for one.
+		one := ReadArgs(a.raw[i : i+1])
+		piece := a.raw[i : i+1]
+		if one.open && i+1 < len(a.raw) {
+			piece = a.raw[i : i+2]
+			one = ReadArgs(piece)
+			i++
+		}
+		if !slices.ContainsFunc(names, one.Has) {
+			left = append(left, piece...)
+		}
+	}
+	return left
+}
+
 // Context returns the build's context: a folder, an address, or "-" for
 // standard input. ok is false where there is none or more than one.
 func (a Args) Context() (context string, ok bool) {

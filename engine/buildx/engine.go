@@ -116,6 +116,7 @@ func (e *Engine) prepare(args Args, req engine.Request, dir string) (*job, error
 	if e.Builder.Flag {
 		add = append(add, "--builder="+e.Builder.Name)
 	}
+	add = append(add, req.Flags...)
 	add = append(add, contextFlags(req.Contexts, args.Contexts())...)
 	file, err := standIn(req, args, dir)
 	if err != nil {
