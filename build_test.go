@@ -57,7 +57,7 @@ func newStage(t *testing.T) *stage {
 	if err := remote.WriteIndex(ref, img); err != nil {
 		t.Fatal(err)
 	}
-	loaded, err := config.Load(config.Options{Dir: t.TempDir(), Env: []string{"OUTLAST_STORE_PATH=" + t.TempDir(), "OUTLAST_FETCH_BUDGET=1ms"}})
+	loaded, err := config.Load(config.Options{Dir: t.TempDir(), Env: []string{"OUTLAST_STORE_PATH=" + t.TempDir(), "OUTLAST_FETCH_BUDGET=1ms", "OUTLAST_BUILD_WAIT=1ns"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/outlast-build/outlast/fetch"
 	"github.com/outlast-build/outlast/gateway"
 	"github.com/outlast-build/outlast/gateway/oci"
+	"github.com/outlast-build/outlast/health"
 	"github.com/outlast-build/outlast/internal/config"
 	"github.com/outlast-build/outlast/internal/httpx"
 )
@@ -40,7 +42,9 @@ type GatewayOptions struct {
 	Hosts    []string             // registries to serve that the settings do not name
 	OnTry    func(fetch.Try)      // told of each request to an upstream; nil: nobody is
 	OnServe  func(gateway.Served) // told of each answer; nil: nobody is
+	OnBytes  func()               // told, without its being said of what, that bytes arrive; nil: nobody is
 	Once     bool                 // all is for one build, which has one budget of waiting
+	Board    *health.Board        // what is known of the upstreams, and is learnt; nil: nothing yet
 	Warn     func(string)         // told what does not work and does no harm; nil: nobody is
 }
 
@@ -48,12 +52,16 @@ type GatewayOptions struct {
 // store that cannot be opened is a warning: the gateway works without.
 func NewGateway(ctx context.Context, o GatewayOptions) (*Gateway, error) {
 	g := &Gateway{protocol: new(oci.Protocol)}
-	g.fetcher = &fetch.Fetcher{Limits: fetch.Limits{Dial: o.Settings.Fetch.Dial, Header: o.Settings.Fetch.Header, Idle: o.Settings.Fetch.Idle}, OnTry: o.OnTry}
+	g.fetcher = &fetch.Fetcher{Limits: fetch.Limits{Dial: o.Settings.Fetch.Dial, Header: o.Settings.Fetch.Header, Idle: o.Settings.Fetch.Idle}, OnTry: o.OnTry, Board: o.Board}
 	if o.Once {
 		g.fetcher.Budget = &fetch.Budget{Wait: o.Settings.Fetch.Budget}
 	}
+	base := g.fetcher.Transport()
+	if o.OnBytes != nil {
+		base = pulse{base, o.OnBytes}
+	}
 	var err error
-	g.Registries, err = oci.NewRegistries(registriesOf(o.Settings), g.fetcher.Transport(), oci.DockerLogins)
+	g.Registries, err = oci.NewRegistries(registriesOf(o.Settings), base, oci.DockerLogins)
 	if err != nil {
 		return nil, &fault.Error{Op: "read settings", Kind: fault.Config, Err: err}
 	}
@@ -154,6 +162,77 @@ func (s *serving) noteServed(a gateway.Served) {
 	case !errors.Is(a.Err, context.Canceled):
 		s.failed[a.Asset.Name] = a.Err
 	}
+}
+
+// begin forgets what could not be served: another attempt asks again.
+func (s *serving) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.failed)
+}
+
+// has reports whether an image can be had from anywhere. An answer that says
+// nothing about that, such as a refused login, counts as a yes.
+func (s *serving) has(ctx context.Context, ref string) bool {
+	a, err := s.protocol.Manifest(ref)
+	if err != nil {
+		return true
+	}
+	b, err := s.Mirror.Find(ctx, a, false)
+	if err == nil {
+		b.Close()
+		return true
+	}
+	var f *fetch.Failure
+	return ctx.Err() != nil || !errors.As(err, &f) || f.Kind() == fault.Auth
+}
+
+// absent lists, of the references given, those that no source had: neither
+// their manifests nor what those name.
+func (s *serving) absent(refs []string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []string
+	for name, err := range s.failed {
+		var f *fetch.Failure
+		if !errors.As(err, &f) || f.Kind() == fault.Auth {
+			continue
+		}
+		repo, _, byDigest := strings.Cut(name, "@")
+		for _, ref := range refs {
+			if !slices.Contains(all, ref) && (ref == name || byDigest && repository(ref) == repo) {
+				all = append(all, ref)
+			}
+		}
+	}
+	return all
+}
+
+// repository returns a reference without its tag and digest.
+func repository(ref string) string {
+	ref, _, _ = strings.Cut(ref, "@")
+	if i := strings.LastIndex(ref, ":"); i > strings.LastIndex(ref, "/") {
+		ref = ref[:i]
+	}
+	return ref
+}
+
+// knows reports whether the store has an answer about an image.
+func (s *serving) knows(ref string) bool {
+	a, err := s.protocol.Manifest(ref)
+	if err != nil || s.store == nil {
+		return false
+	}
+	d := a.Digest
+	if d == "" {
+		n, err := s.store.Name(a.Key)
+		if err != nil {
+			return false
+		}
+		d = n.Digest
+	}
+	_, err = s.store.Stat(d)
+	return err == nil
 }
 
 // missing returns what could not be had from anywhere although nobody who

@@ -50,14 +50,43 @@ func readRecipe(args buildx.Args, dir string, stdin io.Reader, getenv func(strin
 	if len(bytes.TrimSpace(src)) == 0 {
 		return rec, dockerfileError(at, errors.New("the file is empty"))
 	}
-	rec.needs, err = dockerfile.Needs(src, dockerfile.Options{
-		Target: args.Target(), Args: args.BuildArgs(getenv), Platforms: args.Platforms(getenv),
-		Contexts: slices.Sorted(maps.Keys(args.Contexts())),
-	})
+	rec.needs, err = needsIn(src, args, getenv)
 	if err != nil {
 		return rec, dockerfileError(at, err)
 	}
 	return rec, nil
+}
+
+// resilientName ends the name of the Dockerfile that stands in for another
+// while services fail: Dockerfile.resilient.
+const resilientName = ".resilient"
+
+// readResilient reads the Dockerfile that the user keeps beside the one at path
+// for times of outages. Nil means that there is none.
+func readResilient(path string, args buildx.Args, getenv func(string) (string, bool)) (*recipe, error) {
+	if path == "" || path == "-" {
+		return nil, nil
+	}
+	path += resilientName
+	src, err := readFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	rec := recipe{path: path}
+	if err == nil {
+		rec.needs, err = needsIn(src, args, getenv)
+	}
+	if err != nil {
+		return nil, dockerfileError(path, err)
+	}
+	return &rec, nil
+}
+
+func needsIn(src []byte, args buildx.Args, getenv func(string) (string, bool)) ([]dockerfile.Need, error) {
+	return dockerfile.Needs(src, dockerfile.Options{
+		Target: args.Target(), Args: args.BuildArgs(getenv), Platforms: args.Platforms(getenv),
+		Contexts: slices.Sorted(maps.Keys(args.Contexts())),
+	})
 }
 
 func dockerfileError(path string, err error) error {
@@ -134,12 +163,22 @@ func readAtMost(r io.Reader, limit int64) ([]byte, error) {
 	return data, err
 }
 
-// registries lists the hosts of the images that are needed.
+// registries lists the hosts of the images that are needed, and of those that
+// may stand in for them.
 func (rec recipe) registries() []string {
 	var hosts []string
+	add := func(host string) {
+		if host != "" && !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
 	for _, n := range rec.needs {
-		if n.Registry() && n.Host != "" && !slices.Contains(hosts, n.Host) {
-			hosts = append(hosts, n.Host)
+		if !n.Registry() {
+			continue
+		}
+		add(n.Host)
+		for _, s := range n.Substitutes {
+			add(registryOf(s))
 		}
 	}
 	return hosts

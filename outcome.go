@@ -55,6 +55,7 @@ func (e *NoSourceError) Sources() []string {
 var outcomes = map[fault.Kind]record.Outcome{
 	fault.None:     record.Built,
 	fault.Canceled: record.Interrupted,
+	fault.Timeout:  record.NoSource,
 	fault.Engine:   record.NoEngine,
 	fault.Config:   record.BadUsage,
 }
@@ -67,6 +68,13 @@ func outcomeOf(ctx context.Context, err error) record.Outcome {
 	var missing *NoSourceError
 	var failure *fetch.Failure
 	if errors.As(err, &missing) || errors.As(err, &failure) && failure.Kind() != fault.NotFound && failure.Kind() != fault.Auth {
+		return record.NoSource
+	}
+	var diagnosed *DiagnosedError
+	if errors.As(err, &diagnosed) && diagnosed.Service() {
+		if diagnosed.Diagnosis.Kind == fault.Engine {
+			return record.NoEngine
+		}
 		return record.NoSource
 	}
 	if out, ok := outcomes[fault.Of(err)]; ok {

@@ -2,10 +2,13 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/outlast-build/outlast/fault"
+	"github.com/outlast-build/outlast/health"
 )
 
 // A Road is how base images come to the builder.
@@ -18,68 +21,76 @@ const (
 	Direct   Road = "direct"   // not by Outlast: the builder asks for itself
 )
 
-// Input is all that a plan depends on.
-type Input struct {
-	Percent int      // of the scorecard, 0 to 100; nothing assessed is 100
-	Forced  Strategy // the user's choice; empty means by Percent
-	Reach   bool     // the builder reaches the gateway's address
-	Sealed  bool     // the builder takes no OCI layouts
-	Off     bool     // the user wants no gateway
-	Past    []Past   // the attempts so far, the first one first
-	Limit   int      // attempts at most; zero means 3
-}
-
-// Past is an attempt that failed.
-type Past struct {
-	Road        Road
-	Kind        fault.Kind
-	Poisoned    bool // the builder holds on to spoiled bytes
-	Unreachable bool // the builder could not connect to the gateway
-}
-
 // A Plan is one attempt. Its zero value, with no Road, is no attempt: nothing
 // is left that could help.
 type Plan struct {
-	Strategy   Strategy
-	Dockerfile Variant
-	Caches     []Cache
-	Timeout    time.Duration
-	Road       Road
-	Heal       bool     // first make the builder drop what it holds on to
-	Why        []string // a reason for each choice
+	Strategy    Strategy
+	Dockerfile  Variant
+	Caches      []Cache // to import, in order; those that can be written are written, too
+	UsersCaches bool    // the caches that the user named are used
+	Timeout     time.Duration
+	Road        Road
+	Routes      map[string][]string // who is asked for the content of each needed registry, best first
+	Substitutes map[string]string   // by reference: the image that stands in for it
+	Rebuild     []string            // stages whose steps are not taken from the builder's cache
+	Heal        bool                // first make the builder drop what it holds on to
+	Pause       Pause               // before the attempt
+	Why         []string            // a reason for each choice, what is most telling first
+}
+
+// A Pause is a wait before an attempt. The zero value is none.
+type Pause struct {
+	Failures int           // the attempts that a service made fail
+	After    time.Duration // what a service asked for; 0: nothing
 }
 
 // None reports whether p is no attempt.
 func (p Plan) None() bool { return p.Road == "" }
 
-// rule is a reason for an attempt. The first rule that applies decides.
+// A rule is a reason for an attempt. The first that applies decides.
 type rule struct {
 	name    string
 	applies func(Input) bool
 	road    func(Input) Road
-	heal    bool
+	do      func(Input, *Plan) // nil: nothing beyond
 	why     string
 }
 
 var rules = []rule{
-	{"enough", func(in Input) bool { return len(in.Past) >= in.limit() }, none, false, ""},
-	{"off", func(in Input) bool { return len(in.Past) == 0 && in.Off }, always(Direct), false,
+	{"enough", func(in Input) bool { return len(in.Past) >= in.limit() }, none, nil, ""},
+	{"off", func(in Input) bool { return in.first() && in.Off }, always(Direct), nil,
 		"the gateway is switched off: the builder asks the registries itself"},
-	{"reach", func(in Input) bool { return len(in.Past) == 0 && in.Reach }, always(Gateway), false,
+	{"reach", func(in Input) bool { return in.first() && in.Reach }, always(Gateway), nil,
 		"the builder reaches the gateway: base images come through it"},
-	{"sealed", func(in Input) bool { return len(in.Past) == 0 && in.Sealed }, always(Direct), false,
+	{"sealed", func(in Input) bool { return in.first() && in.Sealed }, always(Direct), nil,
 		"the builder neither reaches the gateway nor takes OCI layouts: it asks the registries itself"},
-	{"no reach", func(in Input) bool { return len(in.Past) == 0 }, always(Contexts), false,
+	{"no reach", Input.first, always(Contexts), nil,
 		"the builder has a network of its own: base images go over the build's session"},
-	{"unreachable", func(in Input) bool { return in.last().Unreachable && !in.Sealed && !in.tried(Contexts) }, always(Contexts), false,
+	{"unreachable", func(in Input) bool { return in.last().Unreachable && !in.Sealed && !in.tried(Contexts) }, always(Contexts), nil,
 		"the builder could not connect to the gateway: base images go over the build's session"},
-	{"poisoned", func(in Input) bool { return in.last().Poisoned && !in.healed() }, again, true,
+	{"poisoned", func(in Input) bool { return in.last().Poisoned && !in.healed() }, again, heal,
 		"the builder kept a spoiled download: a prune that matches nothing makes it let go"},
+	{"substitute", func(in Input) bool { return len(in.last().Absent) > 0 && in.otherSubstitutes() }, again, nil,
+		"no source has an image that the Dockerfile names a substitute for"},
+	{"time", func(in Input) bool { return in.last().TimedOut }, none, nil, ""},
+	{"cache", func(in Input) bool {
+		return in.last().cache() && (in.last().Plan.UsersCaches || len(in.last().Plan.Caches) > 0)
+	}, again, nil,
+		"an external build cache failed: the build goes on without, and the steps that are finished stay"},
+	{"room", func(in Input) bool { return in.last().Freed }, again, nil,
+		"the disk was full: room was made in Outlast's own store"},
+	{"engine", func(in Input) bool { return in.last().service() && in.last().Diagnosis.Kind == fault.Engine }, again, pause,
+		"the builder went away: it is waited for, or another one is taken"},
+	{"again", func(in Input) bool { return in.last().service() }, again, pause,
+		"a service failed: the steps that are finished stay, the rest is tried again"},
 }
 
+func (in Input) first() bool         { return len(in.Past) == 0 }
 func none(Input) Road                { return "" }
 func always(r Road) func(Input) Road { return func(Input) Road { return r } }
-func again(in Input) Road            { return in.last().Road }
+func again(in Input) Road            { return in.last().Plan.Road }
+func heal(_ Input, p *Plan)          { p.Heal = true }
+func pause(in Input, p *Plan)        { p.Pause.Failures = in.failures() }
 
 // Choose plans the next attempt. Where no rule applies it returns a Plan that
 // is None: another try cannot help.
@@ -92,43 +103,205 @@ func Choose(in Input) Plan {
 		if road == "" {
 			return Plan{}
 		}
-		return in.with(Plan{Road: road, Heal: r.heal, Why: []string{r.why}})
+		p := Plan{Road: road}
+		if r.do != nil {
+			r.do(in, &p)
+		}
+		// What was done about a failure is news; which road the first attempt
+		// takes is not.
+		if !in.first() {
+			p.Why = append(p.Why, r.why)
+		}
+		for _, choose := range choices {
+			choose(in, &p)
+		}
+		if in.first() {
+			p.Why = append(p.Why, r.why)
+		}
+		return p
 	}
 	return Plan{}
 }
 
-func (in Input) with(p Plan) Plan {
-	s, why := in.Forced, fmt.Sprintf("strategy %s: chosen by the user", in.Forced)
-	if s == "" {
-		s = ForPercent(in.Percent)
-		why = fmt.Sprintf("strategy %s: the services that were measured are at %d%%", s, in.Percent)
+// choices fill in the rest of a plan, each with its reason.
+var choices = []func(Input, *Plan){Input.strategy, Input.variant, Input.caches, Input.replace, Input.rebuild, Input.routes}
+
+func (p *Plan) because(format string, args ...any) {
+	p.Why = append(p.Why, fmt.Sprintf(format, args...))
+}
+
+// strategy is that of the user, or of the card, a step lower for each attempt
+// that a service made fail. What the build itself does not depend on, a builder
+// that went away or a cache, lowers nothing: what failed is taken out.
+func (in Input) strategy(p *Plan) {
+	card, of := in.Card, "all services"
+	if in.Card.Known {
+		card, of = card.Needed(), "the services that this build needs"
 	}
-	r := s.row()
-	p.Strategy, p.Dockerfile, p.Caches, p.Timeout = s, r.dockerfile, slices.Clone(r.caches), r.timeout
-	p.Why = append(p.Why, why)
-	return p
-}
-
-func (in Input) limit() int {
-	if in.Limit > 0 {
-		return in.Limit
+	steps := 0
+	for _, past := range in.Past {
+		if past.service() && past.Diagnosis.Kind != fault.Engine && !past.cache() {
+			steps++
+		}
 	}
-	return 3
-}
-
-func (in Input) last() Past {
-	if len(in.Past) == 0 {
-		return Past{}
+	switch measured := in.Levels.For(card.Percent()); {
+	case in.Forced != "":
+		p.Strategy = in.Forced
+		p.because("strategy %s: chosen by the user", p.Strategy)
+	case len(in.Card.Categories) == 0:
+		p.Strategy = Optimal.lower(steps)
+		p.because("strategy %s: no service was measured", p.Strategy)
+	default:
+		p.Strategy = measured.lower(steps)
+		p.because("strategy %s: %s are at %d%%%s", p.Strategy, of, card.Percent(), failing(card.Failed()))
 	}
-	return in.Past[len(in.Past)-1]
+	if steps > 0 && in.Forced == "" {
+		p.because("%s lower, after as many failed attempts", count(steps, "step"))
+	}
+	p.Timeout = in.Levels.Of(p.Strategy).Timeout
+	p.because("an attempt may take %s", short(p.Timeout))
 }
 
-func (in Input) tried(road Road) bool {
-	return slices.ContainsFunc(in.Past, func(p Past) bool { return p.Road == road })
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// healed reports whether an attempt before the last one was poisoned already:
-// then healing did not help.
-func (in Input) healed() bool {
-	return slices.ContainsFunc(in.Past[:len(in.Past)-1], func(p Past) bool { return p.Poisoned })
+// short drops the zero parts that time.Duration writes.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+func (in Input) variant(p *Plan) {
+	p.Dockerfile = p.Strategy.row().dockerfile
+	switch {
+	case p.Dockerfile == Prepared && in.Resilient:
+		p.because("Dockerfile.resilient is built, as the strategy is %s", p.Strategy)
+	case p.Dockerfile == Prepared:
+		p.Dockerfile = Users
+		p.because("the Dockerfile is built as it stands: there is no Dockerfile.resilient beside it")
+	default:
+		p.because("the Dockerfile is built as it stands")
+	}
+}
+
+// caches are those of the strategy that are there, but for those that failed.
+func (in Input) caches(p *Plan) {
+	p.UsersCaches = true
+	failed := make(map[Cache]bool)
+	for _, past := range in.Past {
+		if !past.cache() {
+			continue
+		}
+		// Which of several it was does not always show: all of that attempt
+		// stay out. The user's own go only where there was no other.
+		for _, c := range past.Plan.Caches {
+			failed[c] = true
+		}
+		if len(past.Plan.Caches) == 0 {
+			p.UsersCaches = false
+		}
+	}
+	for _, c := range p.Strategy.row().caches {
+		if slices.Contains(in.Caches, c) && !failed[c] {
+			p.Caches = append(p.Caches, c)
+		}
+	}
+	switch {
+	case p.Strategy == Emergency:
+		p.because("no external cache is imported or exported; the builder's own stays")
+	case len(in.Caches) == 0:
+		p.because("no external cache is set up; the builder's own stays")
+	case len(p.Caches) == 0:
+		p.because("no external cache that is set up is used")
+	default:
+		names := make([]string, len(p.Caches))
+		for i, c := range p.Caches {
+			names[i] = string(c)
+		}
+		p.because("external caches, in this order: %s", strings.Join(names, ", "))
+	}
+	if !p.UsersCaches {
+		p.because("the caches that you named with --cache-from and --cache-to stay out, as they failed")
+	}
+}
+
+func (in Input) replace(p *Plan) {
+	p.Substitutes = in.substitutes()
+	for _, ref := range slices.Sorted(maps.Keys(p.Substitutes)) {
+		p.because("%s stands in for %s, which no source has", p.Substitutes[ref], ref)
+	}
+}
+
+// rebuild lists the stages with a step that may have been spoiled by a
+// download that failed in silence.
+func (in Input) rebuild(p *Plan) {
+	for _, past := range in.Past {
+		if past.Swallowed && past.Stage != "" && !slices.Contains(p.Rebuild, past.Stage) {
+			p.Rebuild = append(p.Rebuild, past.Stage)
+			p.because("stage %s is built anew: an earlier download in it failed in silence", past.Stage)
+		}
+	}
+}
+
+// store is the local store among the sources of a route.
+const store = "local store"
+
+// routes ranks the sources of what is needed.
+func (in Input) routes(p *Plan) {
+	if p.Road == Direct {
+		return
+	}
+	p.Routes = make(map[string][]string)
+	for _, n := range in.Needs {
+		if !n.Registry() || n.Host == "" {
+			continue
+		}
+		if _, done := p.Routes[n.Host]; !done {
+			p.Routes[n.Host] = append(in.Health.Rank(in.Sources[n.Host]), store)
+		}
+	}
+	for _, host := range slices.Sorted(maps.Keys(p.Routes)) {
+		given, ranked := in.Sources[host], p.Routes[host]
+		if len(given) > 0 && given[0] != ranked[0] {
+			p.because("%s: %s is asked before %s, which %s", host, ranked[0], given[0], in.Health.Standing(given[0]).Last.Verb())
+		}
+		if in.Card.Percent() < 100 && in.allCached(host) {
+			p.because("%s: the local store has what is needed of it", host)
+		}
+	}
+}
+
+func (in Input) allCached(host string) bool {
+	for _, n := range in.Needs {
+		if n.Registry() && n.Host == host && !in.Cached[n.Ref] {
+			return false
+		}
+	}
+	return true
+}
+
+// failing names the checks that failed, the first three.
+func failing(checks []health.Check) string {
+	if len(checks) == 0 {
+		return ""
+	}
+	var names []string
+	for i, c := range checks {
+		if i == 3 {
+			names = append(names, fmt.Sprintf("%d more", len(checks)-i))
+			break
+		}
+		names = append(names, c.Name+" "+c.Kind.Verb())
+	}
+	return " (" + strings.Join(names, ", ") + ")"
 }

@@ -2,7 +2,10 @@
 // It is pure: the same input gives the same plan.
 package plan
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Strategy is how much of the outside a build relies on.
 type Strategy string
@@ -21,7 +24,7 @@ type Variant string
 // The variants of a Dockerfile.
 const (
 	Users    Variant = "users"    // as it stands
-	Prepared Variant = "prepared" // a prepared copy, or Dockerfile.resilient where the user has one
+	Prepared Variant = "prepared" // Dockerfile.resilient where the user has one, else as it stands
 )
 
 // A Cache is a tier of external build caches.
@@ -34,20 +37,25 @@ const (
 	Local    Cache = "local"    // a folder
 )
 
-// row is a line of the matrix in the design, section 5.
+// A Level is what the settings may change of a strategy.
+type Level struct {
+	AtLeast int           // percent of the scorecard
+	Timeout time.Duration // of one attempt
+}
+
+// row is a line of the matrix.
 type row struct {
 	strategy   Strategy
-	atLeast    int // percent of the scorecard
+	level      Level // unless the settings say otherwise
 	dockerfile Variant
 	caches     []Cache // in the order in which they are asked
-	timeout    time.Duration
 }
 
 var matrix = []row{
-	{Optimal, 80, Users, []Cache{Actions, Registry, Local}, 40 * time.Minute},
-	{Resilient, 60, Prepared, []Cache{Local, Registry}, 30 * time.Minute},
-	{Conservative, 40, Prepared, []Cache{Local}, 20 * time.Minute},
-	{Emergency, 0, Prepared, nil, 15 * time.Minute},
+	{Optimal, Level{80, 40 * time.Minute}, Users, []Cache{Actions, Registry, Local}},
+	{Resilient, Level{60, 30 * time.Minute}, Prepared, []Cache{Local, Registry}},
+	{Conservative, Level{40, 20 * time.Minute}, Prepared, []Cache{Local}},
+	{Emergency, Level{0, 15 * time.Minute}, Prepared, nil},
 }
 
 // Strategies lists all strategies, best first.
@@ -59,11 +67,23 @@ func Strategies() []Strategy {
 	return all
 }
 
-// ForPercent returns the strategy for a scorecard's result, 0 to 100.
-func ForPercent(percent int) Strategy {
-	for _, r := range matrix {
-		if percent >= r.atLeast {
-			return r.strategy
+// Levels are the levels of strategies. A strategy that is not in it has those
+// of the table in docs/strategies.md: 80, 60, 40 and 0 percent; 40, 30, 20 and 15 minutes.
+type Levels map[Strategy]Level
+
+// Of returns the level of s.
+func (l Levels) Of(s Strategy) Level {
+	if own, ok := l[s]; ok {
+		return own
+	}
+	return s.row().level
+}
+
+// For returns the strategy for a scorecard's result, 0 to 100.
+func (l Levels) For(percent int) Strategy {
+	for _, s := range Strategies() {
+		if percent >= l.Of(s).AtLeast {
+			return s
 		}
 	}
 	return Emergency
@@ -76,4 +96,10 @@ func (s Strategy) row() row {
 		}
 	}
 	return matrix[0]
+}
+
+// lower returns the strategy n steps further down, at most the last one.
+func (s Strategy) lower(n int) Strategy {
+	all := Strategies()
+	return all[min(max(slices.Index(all, s), 0)+n, len(all)-1)]
 }

@@ -6,7 +6,9 @@ package record
 import (
 	"time"
 
+	"github.com/outlast-build/outlast/diagnose"
 	"github.com/outlast-build/outlast/fault"
+	"github.com/outlast-build/outlast/health"
 )
 
 // A Run is one build from start to end.
@@ -20,6 +22,11 @@ type Run struct {
 	Builder  string    `json:"builder"`  // its name and driver
 	Strategy string    `json:"strategy"` // of the last attempt
 	Why      []string  `json:"why,omitempty"`
+
+	Card        health.Scorecard  `json:"card"` // the assessment before the build
+	Needs       []Need            `json:"needs,omitempty"`
+	Substitutes map[string]string `json:"substitutes,omitempty"` // by reference: what stood in for it
+
 	Attempts []Attempt `json:"attempts"`
 	Services []Service `json:"services"` // in the order in which they were first asked
 	Stale    []Stale   `json:"stale,omitempty"`
@@ -47,8 +54,20 @@ type Attempt struct {
 	Strategy string     `json:"strategy"`
 	Kind     fault.Kind `json:"kind"`            // None when it succeeded
 	Cause    string     `json:"cause,omitempty"` // the error in a line
-	Steps    int        `json:"steps"`
-	Cached   int        `json:"cached"`
+
+	Diagnosis *diagnose.Diagnosis `json:"diagnosis,omitempty"` // of a failure; nil where none was made
+	Waited    time.Duration       `json:"waited,omitempty"`    // before the attempt
+
+	Steps  int `json:"steps"`
+	Cached int `json:"cached"`
+}
+
+// A Need is one thing that the build needed from outside.
+type Need struct {
+	Kind     string `json:"kind"`
+	Ref      string `json:"ref"`
+	Platform string `json:"platform,omitempty"`
+	Line     int    `json:"line"` // of the Dockerfile; 0 where it comes from elsewhere
 }
 
 // A Service is an endpoint and what it answered during a run.

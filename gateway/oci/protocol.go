@@ -66,6 +66,16 @@ func (p *Protocol) Asset(r *http.Request) (gateway.Asset, error) {
 	return p.asset(q, r.Header.Values("Accept")), nil
 }
 
+// Manifest returns the manifest of an image, whose reference is in full:
+// docker.io/library/golang:1.26.
+func (p *Protocol) Manifest(ref string) (gateway.Asset, error) {
+	q, err := parseRef(ref)
+	if err != nil {
+		return gateway.Asset{}, err
+	}
+	return p.asset(q, nil), nil
+}
+
 func (p *Protocol) asset(q request, accept []string) gateway.Asset {
 	a := gateway.Asset{
 		Origin: q.host,

@@ -88,7 +88,7 @@ func (a *app) build(cmd *cobra.Command, arguments []string) error {
 	if len(args.Positional()) == 0 {
 		return &usageError{errors.New("build takes exactly one PATH, URL or -"), "for the folder that you are in: outlast build ."}
 	}
-	loaded, err := a.settings(projects(args.File(), context))
+	loaded, err := a.settings(projects(args.File(), context), p.settings()...)
 	if err != nil {
 		return err
 	}
@@ -101,10 +101,16 @@ func (a *app) build(cmd *cobra.Command, arguments []string) error {
 	direct, _ := strconv.ParseBool(p.last("no-gateway"))
 	run, err := a.parts.Build(ctx, BuildRequest{
 		Args: p.others, Env: a.env, Stdin: a.stdin, Stdout: a.stdout, Settings: loaded.Settings,
-		Direct: direct, Kill: kill, Chosen: d.builder, Emit: d.event, Note: d.note,
+		Direct: direct, Debug: a.debugs(), Kill: kill, Chosen: d.builder, Emit: d.event, Note: d.note,
 	})
 	d.close()
 	return a.conclude(run, err, d, args)
+}
+
+// debugs reports whether DEBUG asks for all reasons to be told.
+func (a *app) debugs() bool {
+	on, err := strconv.ParseBool(a.getenv("DEBUG"))
+	return err == nil && on
 }
 
 func (a *app) lookup(name string) (string, bool) {
@@ -145,6 +151,7 @@ func (a *app) conclude(run record.Run, err error, d *display, args buildx.Args) 
 		return err
 	}
 	var sources interface{ Sources() []string }
+	var cause interface{ Cause() string }
 	switch {
 	case errors.As(err, &sources):
 		a.say.err(err.Error())
@@ -157,6 +164,9 @@ func (a *app) conclude(run record.Run, err error, d *display, args buildx.Args) 
 		for _, line := range messages(err) {
 			a.say.err(line)
 		}
+	}
+	if errors.As(err, &cause) && cause.Cause() != "" {
+		a.say.err(cause.Cause())
 	}
 	for _, hint := range hints(err) {
 		a.say.hint(hint)

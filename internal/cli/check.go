@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/outlast-build/outlast"
 	"github.com/outlast-build/outlast/health"
 	"github.com/outlast-build/outlast/internal/config"
 	"github.com/outlast-build/outlast/plan"
@@ -118,7 +119,7 @@ func (a *app) check(ctx context.Context, k check, s config.Settings) error {
 		if err != nil {
 			return &usageError{err: err}
 		}
-		strategy := string(plan.ForPercent(card.Deciding()))
+		strategy := string(outlast.Levels(s).For(card.Deciding()))
 		if err := a.printCard(k, card, strategy); err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ var exits = []struct {
 	{ExitBuilt, record.Built, "built", "done"},
 	{ExitFailed, record.Failed, "the build itself failed: yours to mend", "failed"},
 	{ExitUsage, record.BadUsage, "wrong usage or settings", "wrong usage or settings"},
-	{ExitNoSource, record.NoSource, "services failed and no source was left", "what was asked does not answer"},
+	{ExitNoSource, record.NoSource, "services failed or hung, and no source was left", "what was asked does not answer"},
 	{ExitNoEngine, record.NoEngine, "no usable engine", "the engine does not do as it should"},
 	{ExitInterrupted, record.Interrupted, "interrupted", "interrupted"},
 }
@@ -163,6 +163,10 @@ func hints(err error) []string {
 		return []string{usage.hint}
 	case errors.As(err, &settings):
 		return []string{"outlast config shows what is in force; outlast config --help lists every setting"}
+	}
+	var own interface{ Hint() string }
+	if errors.As(err, &own) && own.Hint() != "" {
+		return []string{own.Hint()}
 	}
 	if kind := fault.Of(err); kind != fault.Unknown && kind.Hint() != "" {
 		return []string{kind.Hint()}

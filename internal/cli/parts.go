@@ -59,6 +59,7 @@ type BuildRequest struct {
 	Stdout   io.Writer
 	Settings config.Settings
 	Direct   bool                      // no gateway
+	Debug    bool                      // tell all reasons
 	Kill     <-chan struct{}           // closed: what does not stop is killed
 	Chosen   func(name, driver string) // told of the builder, before the first event
 	Emit     func(engine.Event)        // told what happens in the engine, never after the build's end

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/outlast-build/outlast/engine/buildx"
+	"github.com/outlast-build/outlast/internal/config"
 )
 
 // An ownFlag is a flag of `outlast build` itself. Its name must be no flag of
@@ -19,6 +20,11 @@ type ownFlag struct {
 var ownFlags = []ownFlag{
 	{"config", "FILE", "read settings from FILE alone"},
 	{"set", "KEY=VALUE", "override a setting, as in store.size=5GiB (may be repeated)"},
+	{"strategy", "NAME", "auto, optimal, resilient, conservative or emergency: how much of the outside the build relies on"},
+	{"attempts", "N", "try N times at most, and again only where that can help"},
+	{"no-retry", "", "try once"},
+	{"deadline", "TIME", "end all attempts after TIME, as in 1h or 3600"},
+	{"idle-timeout", "TIME", "end an attempt that shows no sign of life for TIME"},
 	{"no-gateway", "", "let the builder ask the registries itself, as stock buildx does"},
 }
 
@@ -81,6 +87,22 @@ func ownFlagOf(arg string) (f *ownFlag, value string, has bool) {
 // for its value: then additions go before it.
 func waits(arg string) bool {
 	return strings.HasPrefix(arg, "-") && buildx.ReadArgs([]string{arg}).With("")[0] == ""
+}
+
+// settings are the own flags that stand for settings.
+func (p picked) settings() []config.Flag {
+	var flags []config.Flag
+	for _, f := range []struct{ name, key string }{
+		{"strategy", "build.strategy"}, {"attempts", "build.attempts"}, {"deadline", "build.deadline"}, {"idle-timeout", "build.idle"},
+	} {
+		if v := p.own[f.name]; len(v) > 0 {
+			flags = append(flags, config.Flag{Name: "--" + f.name, Key: f.key, Value: p.last(f.name)})
+		}
+	}
+	if p.last("no-retry") == "true" {
+		flags = append(flags, config.Flag{Name: "--no-retry", Key: "build.attempts", Value: "1"})
+	}
+	return flags
 }
 
 // last returns the value of an own flag, or "".

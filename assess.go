@@ -1,0 +1,112 @@
+package outlast
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/outlast-build/outlast/dockerfile"
+	"github.com/outlast-build/outlast/health"
+	"github.com/outlast-build/outlast/internal/config"
+)
+
+// cardLife is how long an assessment counts for the next build. An outage
+// lasts minutes; builds that follow one another at once need no new look.
+const cardLife = time.Minute
+
+// maxCard bounds a kept assessment, in bytes.
+const maxCard = 1 << 20
+
+// assess measures the services, or takes the assessment that a build of the
+// same needs made just now. It returns at once; the card comes by the channel.
+func (b *build) assess(ctx context.Context) <-chan health.Scorecard {
+	came := make(chan health.Scorecard, 1)
+	if b.Survey == nil {
+		came <- health.Scorecard{}
+		return came
+	}
+	go func() {
+		path := cardPath(b.Settings, b.recipe.needs)
+		card, ok := readCard(path, time.Now())
+		if !ok {
+			card = b.Survey(ctx, SurveyOptions{Settings: b.Settings, Needs: b.recipe.needs, Known: b.recipe.path != "", Env: b.Env})
+			if ctx.Err() == nil {
+				writeCard(path, card)
+			}
+		}
+		for _, o := range card.Observations() {
+			b.board.Record(o)
+		}
+		came <- card
+	}()
+	return came
+}
+
+// cardPath is where the assessment for these needs is kept; empty where there
+// is no folder for it.
+func cardPath(s config.Settings, needs []dockerfile.Need) string {
+	if s.Store.Path == "" {
+		return ""
+	}
+	sum := sha256.New()
+	for _, n := range needs {
+		fmt.Fprintf(sum, "%q %q %q\n", n.Kind, n.Ref, n.Host)
+	}
+	about, err := json.Marshal(s)
+	if err != nil {
+		return ""
+	}
+	sum.Write(about)
+	return filepath.Join(s.Store.Path, "health", hex.EncodeToString(sum.Sum(nil))+".json")
+}
+
+// readCard returns the card at path where it is young enough. A card from
+// times to come is none: the clock jumped.
+func readCard(path string, now time.Time) (health.Scorecard, bool) {
+	var card health.Scorecard
+	if path == "" {
+		return card, false
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Size() > maxCard {
+		return card, false
+	}
+	data, err := os.ReadFile(path)
+	if err != nil || json.Unmarshal(data, &card) != nil {
+		return health.Scorecard{}, false
+	}
+	age := now.Sub(card.Taken)
+	return card, age >= 0 && age < cardLife
+}
+
+// writeCard keeps a card for the next build, and drops those that are of no
+// more use. What cannot be kept is measured again.
+func writeCard(path string, card health.Scorecard) {
+	data, err := json.Marshal(card)
+	if path == "" || err != nil {
+		return
+	}
+	dir := filepath.Dir(path)
+	if os.MkdirAll(dir, 0o700) != nil {
+		return
+	}
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > cardLife {
+			_ = os.Remove(filepath.Join(dir, e.Name())) // the next one tries again
+		}
+	}
+	f, err := os.CreateTemp(dir, "card-")
+	if err != nil {
+		return
+	}
+	_, err = f.Write(data)
+	if closed := f.Close(); err != nil || closed != nil || os.Rename(f.Name(), path) != nil {
+		_ = os.Remove(f.Name()) // swept up by age
+	}
+}
