@@ -61,7 +61,7 @@ func parse(escaped string) (request, error) {
 	case len(parts) == 5 && parts[0] == "-" && parts[1] == "package" && parts[4] == "dist-tags":
 		r, parts = request{kind: distTags}, parts[2:4]
 	}
-	if scope, name, ok := strings.Cut(parts[0], "/"); ok { // -/package/@scope%2fname/dist-tags
+	if scope, name, ok := strings.Cut(parts[0], "/"); ok && scope != "" && scope[0] == '@' { // -/package/@scope%2fname/dist-tags
 		parts = append([]string{scope, name}, parts[1:]...)
 	}
 	base := parts[0]
@@ -72,7 +72,7 @@ func parse(escaped string) (request, error) {
 		}
 		base, r.name, parts = parts[0], base+"/"+parts[0], parts[1:]
 	}
-	if !nameForm.MatchString(base) || len(r.name) > 214 {
+	if !nameForm.MatchString(base) || len(r.name) > 214 || base == "-" && len(parts) > 0 {
 		return request{}, bad
 	}
 	return r, r.read(base, parts, bad)
