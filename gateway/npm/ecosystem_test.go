@@ -146,16 +146,21 @@ func protocol(t testing.TB, s npm.Settings, base http.RoundTripper) *npm.Protoco
 }
 
 func TestEcosystem(t *testing.T) {
+	old := shelf()
+	old.change = func(dist map[string]any) { delete(dist, "integrity") }
 	for _, tt := range []struct {
-		name           string
-		fixed, moving  string
-		claim          []byte // whose hash the client names, as npm does
-		accept, hashes string
+		name          string
+		at            registry
+		fixed, moving string
+		claim         []byte // whose hash the client names, as npm does
+		accept        string
 	}{
-		{name: "a package", fixed: "left-pad/-/left-pad-1.0.0.tgz", moving: "left-pad", claim: shelf().packages["left-pad"]["1.0.0"]},
-		{name: "a package with a scope, in the short form", fixed: "@types/node/-/node-1.0.0.tgz", moving: "@types%2fnode",
+		{name: "a package", at: shelf(), fixed: "left-pad/-/left-pad-1.0.0.tgz", moving: "left-pad", claim: shelf().packages["left-pad"]["1.0.0"]},
+		{name: "a package with a scope, in the short form", at: shelf(), fixed: "@types/node/-/node-1.0.0.tgz", moving: "@types%2fnode",
 			claim: shelf().packages["@types/node"]["1.0.0"], accept: "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*"},
-		{name: "one version, and the tags", fixed: "", moving: "left-pad/1.0.0"},
+		{name: "one version", at: shelf(), moving: "left-pad/1.0.0"},
+		{name: "the tags", at: shelf(), moving: "-/package/left-pad/dist-tags"},
+		{name: "an archive whose hash is looked up, and old", at: old, fixed: "left-pad/-/left-pad-1.0.0.tgz", moving: "left-pad/1.0.0"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			header := make(http.Header)
@@ -171,9 +176,10 @@ func TestEcosystem(t *testing.T) {
 				Upstreams: func(t testing.TB, base http.RoundTripper) func(string) []gateway.Upstream {
 					return protocol(t, settings(), base).Upstreams
 				},
-				Moving: npm.Prefix + tt.moving,
-				Fresh:  5 * time.Minute,
-				Header: header,
+				Moving:  npm.Prefix + tt.moving,
+				Fresh:   5 * time.Minute,
+				LooksUp: tt.claim == nil,
+				Header:  header,
 			}
 			if tt.fixed != "" {
 				s.Fixed = npm.Prefix + tt.fixed

@@ -28,12 +28,11 @@ const (
 
 // A repository is an index of files by project, in one of its forms.
 type repository struct {
-	files   map[string]map[string][]byte // by project and name
-	json    bool                         // it has the newer form for those who read it
-	hashes  string                       // "sha256", "md5" or none
-	at      string                       // where the index says that the files are; by default beside it
-	change  func(project string, x map[string]any)
-	refuses func(r *http.Request) bool
+	files  map[string]map[string][]byte // by project and name
+	json   bool                         // it has the newer form for those who read it
+	hashes string                       // "sha256", "md5" or none
+	at     string                       // where the index says that the files are; by default beside it
+	change func(project string, x map[string]any)
 }
 
 func (r repository) hash(b []byte) string {

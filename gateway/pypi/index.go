@@ -145,22 +145,38 @@ func metadataOf(attributes map[string]string, key string) any {
 	return true
 }
 
+// hashes are those of one thing, by algorithm.
+type hashes map[string]string
+
+// said is how an index says of metadata what its hashes are. Without any it says
+// nothing: clients then read the file itself.
+func (h hashes) said() any {
+	if h == nil {
+		return nil
+	}
+	all := make(map[string]any, len(h))
+	for name, sum := range h {
+		all[name] = sum
+	}
+	return all
+}
+
 // metadata returns the hashes of the metadata beside f, or nil where there is
 // none that a hash proves.
-func (f file) metadata() map[string]string {
+func (f file) metadata() hashes {
 	for _, said := range []any{f.Core, f.DistInfo} {
 		all, ok := said.(map[string]any)
 		if !ok {
 			continue
 		}
-		hashes := make(map[string]string)
+		h := make(hashes)
 		for name, sum := range all {
 			if text, ok := sum.(string); ok {
-				hashes[name] = strings.ToLower(text)
+				h[name] = strings.ToLower(text)
 			}
 		}
-		if _, ok := strongest(hashes); ok {
-			return hashes
+		if _, ok := strongest(h); ok {
+			return h
 		}
 	}
 	return nil

@@ -361,9 +361,8 @@ func (p *Protocol) Rewrite(r *http.Request, a *gateway.Asset, body []byte) ([]by
 			continue
 		}
 		f.URL = own + Prefix + filePath(name, f.Name)
-		if f.metadata() == nil {
-			f.Core, f.DistInfo = nil, nil
-		}
+		f.Core = f.metadata().said()
+		f.DistInfo = f.Core
 		x.Files = append(x.Files, f)
 	}
 	accept := strings.Join(r.Header.Values("Accept"), ",")
