@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -20,6 +21,7 @@ import (
 	"github.com/outlast-build/outlast/internal/config"
 	"github.com/outlast-build/outlast/plan"
 	"github.com/outlast-build/outlast/record"
+	"github.com/outlast-build/outlast/redact"
 )
 
 // Options are what one build is made from. The zero value of a field means
@@ -104,7 +106,14 @@ func Build(ctx context.Context, o Options) (record.Run, error) {
 	if err != nil {
 		b.run.Error = err.Error()
 	}
-	return *b.run, err
+	return b.run.Redacted(redact.ForBuild(b.Args, b.environ()).Text), err
+}
+
+func (b *build) environ() []string {
+	if b.Env == nil {
+		return os.Environ()
+	}
+	return b.Env
 }
 
 func newBuild(o Options) *build {

@@ -228,3 +228,41 @@ func (r *Redactor) Args(args []string) []string {
 	}
 	return clean
 }
+
+// ForBuild returns a Redactor for one build with these arguments of `docker
+// buildx build` in this environment: it knows the secrets of both, those of
+// build arguments, and the variables that --secret gives to the build.
+func ForBuild(args, env []string) *Redactor {
+	pairs := slices.Clone(env)
+	for i, a := range args {
+		flag, value, ok := strings.Cut(a, "=")
+		if !ok && i+1 < len(args) {
+			value = args[i+1]
+		}
+		switch flag {
+		case "--build-arg":
+			pairs = append(pairs, value)
+		case "--secret":
+			pairs = append(pairs, given(value, env)...)
+		}
+	}
+	return Of(pairs...)
+}
+
+// given returns the variables that a --secret hands on, as pairs whose name
+// says that they are secret.
+func given(spec string, env []string) []string {
+	var pairs []string
+	for field := range strings.SplitSeq(spec, ",") {
+		key, name, _ := strings.Cut(field, "=")
+		if key != "env" && key != "id" {
+			continue
+		}
+		for _, e := range env {
+			if k, v, _ := strings.Cut(e, "="); k == name {
+				pairs = append(pairs, "secret="+v)
+			}
+		}
+	}
+	return pairs
+}

@@ -102,3 +102,17 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+func TestForBuild(t *testing.T) {
+	env := []string{"HANDED=" + planted, "id1=by its id 77", "PLAIN=plain words"}
+	for _, args := range [][]string{
+		{"--secret", "id=x,env=HANDED", "."},
+		{"--secret=type=env,id=HANDED", "."},
+		{"--build-arg", "API_TOKEN=" + planted, "."},
+		{"--build-arg=API_TOKEN=" + planted, "."},
+	} {
+		if got := redact.ForBuild(args, env).Text("log: " + planted + ", plain words"); got != "log: ***, plain words" {
+			t.Errorf("%q: got %q", args, got)
+		}
+	}
+}

@@ -11,9 +11,15 @@ import (
 )
 
 // Summary returns the few lines that stand at the end of a build: how it
-// ended, and a line for each service that failed on the way.
+// ended, each attempt where there were several, and a line for each service that
+// failed on the way.
 func Summary(r record.Run) []string {
 	lines := []string{headline(r)}
+	if len(r.Attempts) > 1 {
+		for _, l := range attempts(r) {
+			lines = append(lines, "attempt "+l)
+		}
+	}
 	lines = append(lines, r.Detours()...)
 	for _, s := range r.Stale {
 		lines = append(lines, fmt.Sprintf("%s is stale: nobody could confirm the answer of %s", s.Name, s.Good.UTC().Format("2006-01-02 15:04 MST")))

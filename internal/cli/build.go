@@ -92,6 +92,10 @@ func (a *app) build(cmd *cobra.Command, arguments []string) error {
 	if err != nil {
 		return err
 	}
+	bundle, err := a.bundle(p.last("bundle"), p.others, loaded)
+	if err != nil {
+		return err
+	}
 	ctx, kill, stop := interrupts(cmd.Context())
 	defer stop()
 	d, err := newDisplay(a.stderr, args.Progress(a.lookup), a.say.color, args.Bool("debug"))
@@ -101,9 +105,10 @@ func (a *app) build(cmd *cobra.Command, arguments []string) error {
 	direct, _ := strconv.ParseBool(p.last("no-gateway"))
 	run, err := a.parts.Build(ctx, BuildRequest{
 		Args: p.others, Env: a.env, Stdin: a.stdin, Stdout: a.stdout, Settings: loaded.Settings,
-		Direct: direct, Debug: a.debugs(), Kill: kill, Chosen: d.builder, Emit: d.event, Note: d.note,
+		Direct: direct, Debug: a.debugs(), Kill: kill, Chosen: d.builder, Emit: bundle.emit(d.event), Note: d.note,
 	})
 	d.close()
+	defer a.writeBundle(cmd.Context(), bundle, run, d.silent())
 	return a.conclude(run, err, d, args)
 }
 

@@ -91,7 +91,7 @@ func FuzzArguments(f *testing.F) {
 			return
 		}
 		own := func(arg string) bool {
-			for _, name := range []string{"--config", "--set", "--no-gateway"} {
+			for _, name := range []string{"--config", "--set", "--bundle", "--no-gateway"} {
 				if arg == name || strings.HasPrefix(arg, name+"=") {
 					return true
 				}

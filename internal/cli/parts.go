@@ -45,6 +45,10 @@ type Parts struct {
 	Lock func(context.Context, outlast.Target, outlast.LockMode) (outlast.Locking, error)
 	Warm func(context.Context, outlast.Target, func(fetched int64)) (outlast.Warming, error)
 
+	// Versions tells the versions of the programs that builds go through, by
+	// name. Nil: none.
+	Versions func(ctx context.Context, env []string) map[string]string
+
 	// EngineStatus tells of the engine that Outlast started, and EngineStop
 	// stops it and reports whether there was one.
 	EngineStatus func(context.Context) (buildx.DaemonStatus, error)

@@ -25,6 +25,7 @@ var ownFlags = []ownFlag{
 	{"no-retry", "", "try once"},
 	{"deadline", "TIME", "end all attempts after TIME, as in 1h or 3600"},
 	{"idle-timeout", "TIME", "end an attempt that shows no sign of life for TIME"},
+	{"bundle", "DIR", "write a folder for a ticket: record, report, log of the failing step, versions, settings; no secrets"},
 	{"no-gateway", "", "let the builder ask the registries itself, as stock buildx does"},
 }
 

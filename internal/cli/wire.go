@@ -27,6 +27,7 @@ func program() Parts {
 		},
 		GatewayHealth: daemon.Health,
 		BuilderCreate: func(ctx context.Context, m buildx.Mirrored) error { return m.Create(ctx) },
+		Versions:      buildx.Versions,
 		BuilderRemove: buildx.RemoveBuilder,
 		Lock:          outlast.LockImages,
 		Warm:          outlast.Warm,

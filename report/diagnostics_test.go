@@ -1,0 +1,65 @@
+package report_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/outlast-build/outlast/fault"
+	"github.com/outlast-build/outlast/record"
+	"github.com/outlast-build/outlast/report"
+)
+
+func TestDiagnosticsTellEverything(t *testing.T) {
+	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	var l record.Ledger
+	l.Answered("mirror.example.com", "docker.io", fault.None, 100, nil)
+	l.Answered("mirror.example.com", "docker.io", fault.Timeout, 0, errors.New("no answer within 5s"))
+	r := record.Run{
+		ID: "run-1", Outcome: record.Failed, Started: start, Ended: start.Add(9 * time.Second), Builder: "box (remote)", Strategy: "resilient",
+		Why: []string{"the needed services have 70 %"}, Error: "exit code: 1",
+		Attempts: []record.Attempt{
+			{Started: start, Ended: start.Add(3 * time.Second), Strategy: "optimal", Kind: fault.Timeout, Cause: "no answer", Steps: 4, Cached: 1},
+			{Started: start.Add(3 * time.Second), Ended: start.Add(9 * time.Second), Strategy: "resilient", Kind: fault.Build, Cause: "exit code: 1", Steps: 5, Cached: 4},
+		},
+	}
+	l.Write(&r)
+	got := report.Diagnostics(r, report.Details{Versions: map[string]string{"outlast": "v1", "docker client": "29"}, Step: "[2/2] RUN make", Log: strings.Split(strings.Repeat("more\n", 50)+"the end", "\n")})
+	want := `the build failed in 9s; strategy resilient, 5 steps, 4 cached, 2 attempts
+attempt 1: optimal, 3s, 4 steps, 1 cached: timeout: no answer
+attempt 2: resilient, 6s, 5 steps, 4 cached: build: exit code: 1
+mirror.example.com does not answer (1 of 2 requests): asked again
+
+Run
+  id: run-1
+  started: 2026-01-02T03:04:05Z
+  took: 9s
+  builder: box (remote)
+  strategy: resilient
+  why: the needed services have 70 %
+  error: exit code: 1
+
+Attempts
+  1: optimal, 3s, 4 steps, 1 cached: timeout: no answer
+  2: resilient, 6s, 5 steps, 4 cached: build: exit code: 1
+
+Services
+  mirror.example.com for docker.io: asked 2, 100 bytes, timeout 1; last: no answer within 5s
+
+Notes
+  mirror.example.com does not answer
+
+The step that failed: [2/2] RUN make
+` + strings.Repeat("  more\n", 39) + `  the end
+
+Versions
+  docker client: 29
+  outlast: v1
+`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
