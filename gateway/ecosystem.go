@@ -92,20 +92,21 @@ type Successor interface {
 
 // An Asset is what a request asks for.
 type Asset struct {
-	Key    string        // the name of the content in the store; private content has its registry and repository in it
-	Name   string        // for people: docker.io/library/golang:1.26
-	Origin string        // whose upstreams have it: a registry's host
-	Path   string        // below an upstream's base; an Upstream's Locate turns it into an address
-	Digest digest.Digest // proves the content; empty for what moves, and where Prove does it
-	Accept string        // the media types that the client takes; empty means any
-	Type   string        // the media type to answer with; empty means the upstream's
-	Size   int64         // known size in bytes; 0 means unknown
-	Small  bool          // fits in memory: a manifest, an index
-	Limit  int64         // most bytes of what is small; 0 means 4 MiB
-	Stored bool          // moving content that only the store is asked for, however old
-	HTML   bool          // a page is what is asked for: Check tells a good one from others
-	Packed bool          // upstreams may send it compressed: an index of text that moves
-	Fresh  time.Duration // how long an answer about moving content needs no new one
+	Key      string        // the name of the content in the store; private content has its registry and repository in it
+	Name     string        // for people: docker.io/library/golang:1.26
+	Origin   string        // whose upstreams have it: a registry's host
+	Path     string        // below an upstream's base; an Upstream's Locate turns it into an address
+	Digest   digest.Digest // proves the content; empty for what moves, and where Prove does it
+	Accept   string        // the media types that the client takes; empty means any
+	Type     string        // the media type to answer with; empty means the upstream's
+	Size     int64         // known size in bytes; 0 means unknown
+	Small    bool          // fits in memory: a manifest, an index
+	Headless bool          // a HEAD would say nothing of it: a Pinner's listing, which has no digest
+	Limit    int64         // most bytes of what is small; 0 means 4 MiB
+	Stored   bool          // moving content that only the store is asked for, however old
+	HTML     bool          // a page is what is asked for: Check tells a good one from others
+	Packed   bool          // upstreams may send it compressed: an index of text that moves
+	Fresh    time.Duration // how long an answer about moving content needs no new one
 
 	// Prove, if not nil, says that the content never changes under Key although
 	// no digest is known ahead: the bytes that were seen first stay. It judges

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -23,7 +25,12 @@ func (m *Mirror) fixed(ctx context.Context, a Asset, head bool) (*Body, error) {
 		return b, nil
 	}
 	if head && !a.Small {
-		return m.sized(ctx, a)
+		b, err := m.sized(ctx, a)
+		if len(headless(err, m.sources(a, false))) == 0 && !saysPage(err) {
+			return b, err
+		}
+		// Somebody takes no HEAD, or calls content a page, which it may be: the
+		// content itself tells its size.
 	}
 	if b, ok := m.spooled.Load(a.place()); ok {
 		return b.(*Body).share(m, a)
@@ -38,6 +45,14 @@ func (m *Mirror) fixed(ctx context.Context, a Asset, head bool) (*Body, error) {
 // place is what a is known by while it is under way. A key alone may have had
 // another digest before.
 func (a Asset) place() string { return a.Key + "@" + a.Digest.String() }
+
+// saysPage reports whether a source answered well, with what it calls a page.
+func saysPage(err error) bool {
+	var failure *fetch.Failure
+	return errors.As(err, &failure) && slices.ContainsFunc(failure.Tries, func(t fetch.Try) bool {
+		return t.Kind == fault.HTML && t.Status == http.StatusOK
+	})
+}
 
 // stored returns a from the store. The name counts as much as the bytes: it
 // says that this asset was had from one of its own upstreams, so that a digest

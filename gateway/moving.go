@@ -174,6 +174,9 @@ func (m *Mirror) resolve(ctx context.Context, a Asset, fallback bool) (answer, e
 	if !ok {
 		return m.read(ctx, a, ask, nil)
 	}
+	if a.Headless {
+		return m.read(ctx, a, ask, p)
+	}
 	head, err := m.Fetcher.Head(ctx, ask)
 	if err != nil {
 		if ask.Sources = headless(err, ask.Sources); definite(err) || len(ask.Sources) == 0 {
@@ -191,10 +194,24 @@ func (m *Mirror) resolve(ctx context.Context, a Asset, fallback bool) (answer, e
 	}
 	pinned := p.Pinned(a, d)
 	b, err := m.fixed(ctx, pinned, false)
+	if err != nil && disowned(err, head.Endpoint) {
+		if got, readErr := m.read(ctx, a, ask, p); readErr == nil {
+			return got, nil
+		}
+	}
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{pinned: pinned, body: b, spoke: head.Endpoint}, nil
+}
+
+// disowned reports whether the endpoint that named a digest has no such content,
+// or other bytes: then its head was wrong, and what it gives for the name counts.
+func disowned(err error, endpoint string) bool {
+	var failure *fetch.Failure
+	return errors.As(err, &failure) && slices.ContainsFunc(failure.Tries, func(t fetch.Try) bool {
+		return t.Endpoint == endpoint && (t.Kind == fault.NotFound || t.Kind == fault.Corrupt)
+	})
 }
 
 // headless lists the sources that did not take a HEAD as such: a GET may fare

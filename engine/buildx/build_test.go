@@ -145,6 +145,7 @@ func TestImagesGoThroughTheGateway(t *testing.T) {
 		{"a digest", "docker-image://docker.io/a@" + d.String(), "docker-image://127.0.0.1:5100/docker.io/a@" + d.String()},
 		{"a host with a port", "docker-image://registry.example.com:5000/a/b:c", "docker-image://127.0.0.1:5100/registry.example.com__5000/a/b:c"},
 		{"the same host without it", "docker-image://registry.example.com/a:c", "docker-image://registry.example.com/a:c"},
+		{"a host in capitals", "docker-image://Docker.IO/a:c", "docker-image://127.0.0.1:5100/docker.io/a:c"},
 		{"a host that only looks like it", "docker-image://dockerXio/a:c", "docker-image://dockerXio/a:c"},
 		{"a host that ends like it", "docker-image://evil.docker.io/a:c", "docker-image://evil.docker.io/a:c"},
 		{"a path that holds the host", "docker-image://other.example.com/docker.io/a:c", "docker-image://other.example.com/docker.io/a:c"},

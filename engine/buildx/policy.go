@@ -73,7 +73,9 @@ func rules(req engine.Request) []*spb.Rule {
 		// address can hold one, and where it is there all the same it is
 		// taken literally.
 		to := imageScheme + strings.ReplaceAll(r.Prefix, "$", "$$") + "/${1}"
-		rule := convert(spb.MatchType_REGEX, "^"+regexp.QuoteMeta(imageScheme+r.Host)+"/(.*)$", to, nil)
+		// A host may be written in capitals.
+		from := "^" + imageScheme + "(?i:" + regexp.QuoteMeta(r.Host) + ")/(.*)$"
+		rule := convert(spb.MatchType_REGEX, from, to, nil)
 		rule.Selector.Constraints = []*spb.AttrConstraint{{Key: keepAttr, Value: "1", Condition: spb.AttrMatch_NOTEQUAL}}
 		rules = append(rules, rule)
 	}

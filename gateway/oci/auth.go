@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +23,7 @@ import (
 const (
 	maxToken      = 1 << 20
 	shortestToken = 60 * time.Second
+	longestToken  = 24 * time.Hour
 	tokenTimeout  = 10 * time.Second
 )
 
@@ -330,7 +332,7 @@ func readToken(resp *http.Response, body []byte, host string, at time.Time) (tok
 	var got struct {
 		Token       string `json:"token"`
 		AccessToken string `json:"access_token"`
-		ExpiresIn   int    `json:"expires_in"`
+		ExpiresIn   any    `json:"expires_in"` // a number, but for who writes a text
 	}
 	if err := json.Unmarshal(body, &got); err != nil {
 		return fail(fault.Rejected, "the answer is no JSON")
@@ -341,7 +343,8 @@ func readToken(resp *http.Response, body []byte, host string, at time.Time) (tok
 	if got.Token == "" || strings.ContainsAny(got.Token, "\r\n") {
 		return fail(fault.Rejected, "the answer holds no token")
 	}
-	life := max(time.Duration(got.ExpiresIn)*time.Second, shortestToken)
+	seconds, _ := strconv.ParseFloat(fmt.Sprint(got.ExpiresIn), 64)
+	life := max(time.Duration(min(seconds, longestToken.Seconds()))*time.Second, shortestToken)
 	// A tenth less than promised: clocks differ, and requests take time.
 	return token{got.Token, at.Add(life * 9 / 10)}, nil
 }

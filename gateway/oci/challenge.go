@@ -12,40 +12,78 @@ type challenge struct {
 	realm, service string
 }
 
-// challenged reads the first challenge that is understood.
+// challenged reads the challenge to answer, over all lines, each of which may
+// hold several: a token is asked for where there is a choice, since Basic helps
+// only who has a login.
 func challenged(head http.Header) (challenge, bool) {
+	var basic *challenge
 	for _, line := range head.Values("WWW-Authenticate") {
-		scheme, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-		c := challenge{scheme: strings.ToLower(scheme)}
-		params := parameters(rest)
-		c.realm, c.service = params["realm"], params["service"]
-		if c.scheme == "basic" || c.scheme == "bearer" && c.realm != "" {
-			return c, true
+		for _, c := range challenges(line) {
+			switch {
+			case c.scheme == "bearer" && c.realm != "":
+				return c, true
+			case c.scheme == "basic" && basic == nil:
+				basic = &c
+			}
 		}
 	}
-	return challenge{}, false
+	if basic == nil {
+		return challenge{}, false
+	}
+	return *basic, true
 }
 
-// parameters reads name="value" pairs. What it cannot read it leaves out.
-func parameters(s string) map[string]string {
-	all := make(map[string]string)
-	for s != "" {
-		name, rest, ok := strings.Cut(s, "=")
-		if !ok {
-			break
+// challenges reads a line: schemes, each with its name="value" pairs, and commas
+// between all of them. What it cannot read it leaves out.
+func challenges(line string) []challenge {
+	var all []challenge
+	for rest := line; ; {
+		var word string
+		rest = strings.TrimLeft(rest, " ,\t")
+		if rest == "" {
+			return all
 		}
-		name = strings.ToLower(strings.Trim(name, " ,\t"))
+		word, rest = wordOf(rest)
+		after := strings.TrimLeft(rest, " \t")
+		if word == "" {
+			return all // no word, and so nothing that follows is known
+		}
+		if !strings.HasPrefix(after, "=") {
+			all = append(all, challenge{scheme: strings.ToLower(word)})
+			continue
+		}
 		var value string
-		if strings.HasPrefix(rest, `"`) {
-			value, rest = quoted(rest[1:])
-		} else {
-			value, rest, _ = strings.Cut(rest, ",")
-			value = strings.TrimSpace(value)
+		value, rest = valueOf(strings.TrimLeft(after[1:], " \t"))
+		if len(all) > 0 {
+			all[len(all)-1].set(strings.ToLower(word), value)
 		}
-		all[name] = value
-		s = rest
 	}
-	return all
+}
+
+func (c *challenge) set(name, value string) {
+	switch name {
+	case "realm":
+		c.realm = value
+	case "service":
+		c.service = value
+	}
+}
+
+// wordOf reads a word: a scheme, or a parameter's name.
+func wordOf(s string) (word, rest string) {
+	end := strings.IndexAny(s, " \t,=\"")
+	if end < 0 {
+		end = len(s)
+	}
+	return s[:end], s[end:]
+}
+
+func valueOf(s string) (value, rest string) {
+	if strings.HasPrefix(s, `"`) {
+		return quoted(s[1:])
+	}
+	value, rest, _ = strings.Cut(s, ",")
+	return strings.TrimSpace(value), rest
 }
 
 // quoted reads up to the closing quote and returns what follows it.

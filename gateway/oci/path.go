@@ -6,6 +6,7 @@ package oci
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -36,24 +37,51 @@ type request struct {
 }
 
 // HostPath puts a registry's host into the form of the first element of a
-// repository's path, which cannot hold a colon: registry.example.com:5000
-// becomes registry.example.com__5000. No host name has an underscore.
-func HostPath(host string) string { return strings.Replace(host, ":", "__", 1) }
+// repository's path, which holds neither colons nor capitals:
+// registry.example.com:5000 becomes registry.example.com__5000, for no host name
+// has an underscore, and [::1]:5000 becomes
+// 0000-0000-0000-0000-0000-0000-0000-0001.ipv6-literal.net__5000, after the
+// custom by which such an address stands where only a name can.
+func HostPath(host string) string {
+	host = strings.ToLower(host)
+	if inner, port, ok := strings.Cut(strings.TrimPrefix(host, "["), "]"); ok && strings.HasPrefix(host, "[") {
+		if ip, err := netip.ParseAddr(inner); err == nil && ip.Is6() && ip.Zone() == "" {
+			host = strings.ReplaceAll(ip.StringExpanded(), ":", "-") + ipv6Literal + port
+		}
+	}
+	return strings.Replace(host, ":", "__", 1)
+}
+
+const ipv6Literal = ".ipv6-literal.net"
 
 // hostOf is the reverse of HostPath. It reports false where the first element
 // of a path is no host: there docker's rule holds that a host has a dot or a
 // port, or is localhost.
 func hostOf(element string) (string, bool) {
-	host := strings.Replace(element, "__", ":", 1)
+	host := strings.ToLower(strings.Replace(element, "__", ":", 1))
 	if host != "localhost" && !strings.ContainsAny(host, ".:") || !hostForm.MatchString(host) {
 		return "", false
+	}
+	if text, port, ok := strings.Cut(host, ipv6Literal); ok && (port == "" || port[0] == ':') {
+		ip, err := netip.ParseAddr(strings.ReplaceAll(text, "-", ":"))
+		return "[" + ip.String() + "]" + port, err == nil && ip.Is6()
 	}
 	return canonical(host), true
 }
 
-// canonical folds the names under which Docker Hub is known.
+// registryHost returns a host as references and settings name it in the form in
+// which registries are known, or false where it is none.
+func registryHost(host string) (string, bool) {
+	if !strings.HasPrefix(host, "[") {
+		host = canonical(host)
+		return host, hostForm.MatchString(host)
+	}
+	return hostOf(HostPath(host))
+}
+
+// canonical folds capitals, and the names under which Docker Hub is known.
 func canonical(host string) string {
-	switch host {
+	switch host = strings.ToLower(host); host {
 	case "index.docker.io", "registry-1.docker.io":
 		return dockerHub
 	}

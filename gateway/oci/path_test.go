@@ -29,6 +29,10 @@ func TestPaths(t *testing.T) {
 		{"a port, as a path can hold it", "/v2/registry.example.com__5000/app/manifests/1", "registry.example.com:5000", "app/manifests/1"},
 		{"a port, as a parameter", "/v2/app/manifests/1?ns=127.0.0.1:5000", "127.0.0.1:5000", "app/manifests/1"},
 		{"localhost is a registry", "/v2/localhost__5000/app/blobs/" + sha, "localhost:5000", "app/blobs/" + sha},
+		{"a host in capitals", "/v2/Registry.Example.COM__5000/app/manifests/V1", "registry.example.com:5000", "app/manifests/V1"},
+		{"a host in capitals, as a parameter", "/v2/app/manifests/1?ns=Docker.IO", "docker.io", "library/app/manifests/1"},
+		{"an address of IPv6, as a path can hold it", "/v2/0000-0000-0000-0000-0000-0000-0000-0001.ipv6-literal.net__5000/app/manifests/1", "[::1]:5000", "app/manifests/1"},
+		{"an address of IPv6, as a parameter", "/v2/app/manifests/1?ns=%5B::1%5D:5000", "[::1]:5000", "app/manifests/1"},
 		{"a digest", "/v2/a/b/manifests/" + sha, "docker.io", "a/b/manifests/" + sha},
 		{"a repository called manifests", "/v2/x/manifests/y/manifests/1", "docker.io", "x/manifests/y/manifests/1"},
 		{"a list of tags", "/v2/quay.io/a/b/tags/list", "quay.io", "a/b/tags/list"},
@@ -41,6 +45,7 @@ func TestPaths(t *testing.T) {
 		{"climbing out", "/v2/a/../../b/manifests/1", "", "400"},
 		{"climbing out, escaped", "/v2/a/%2e%2e/b/manifests/1", "", "404"},
 		{"an escaped slash", "/v2/a%2fb/c/manifests/1", "", "404"},
+		{"what looks like an address of IPv6", "/v2/app/manifests/1?ns=x-y.ipv6-literal.net", "", "400"},
 		{"capitals", "/v2/Library/golang/manifests/1", "", "400"},
 		{"a tag that is none", "/v2/a/b/manifests/.x", "", "400"},
 		{"a tag with a line end", "/v2/a/b/manifests/x%0ay", "", "404"},
@@ -74,7 +79,7 @@ func TestPaths(t *testing.T) {
 }
 
 func TestHostPath(t *testing.T) {
-	for _, host := range []string{"docker.io", "gcr.io", "registry.example.com:5000", "localhost:5000", "127.0.0.1:5001"} {
+	for _, host := range []string{"docker.io", "gcr.io", "registry.example.com:5000", "localhost:5000", "127.0.0.1:5001", "[::1]:5000", "[::1]", "[2001:db8::7]:443"} {
 		r := httptest.NewRequest(http.MethodGet, "/v2/"+oci.HostPath(host)+"/a/b/manifests/1", nil)
 		got, err := new(oci.Protocol).Asset(r)
 		if err != nil || got.Origin != host {

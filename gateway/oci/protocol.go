@@ -106,7 +106,7 @@ func (p *Protocol) asset(q request, accept []string) gateway.Asset {
 			a.Key += " " + a.Accept
 		}
 	default:
-		a.Small = true
+		a.Small, a.Headless = true, true
 		a.Key += "/" + q.kind + "/" + q.ref
 		a.Name += " " + q.kind
 		a.Accept = "application/vnd.oci.image.index.v1+json, application/json"

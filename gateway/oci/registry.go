@@ -57,9 +57,10 @@ func NewRegistries(list []Registry, base http.RoundTripper, keys Keychain) (*Reg
 // names. It changes nothing of what is known. A host that is none is an error.
 func (rs *Registries) Allow(hosts ...string) error {
 	for _, host := range hosts {
-		host = canonical(host)
-		if !hostForm.MatchString(host) {
-			return fmt.Errorf("%q is no registry", host)
+		named := host
+		host, ok := registryHost(named)
+		if !ok {
+			return fmt.Errorf("%q is no registry", named)
 		}
 		if rs.Upstreams(host) != nil {
 			continue
@@ -76,7 +77,8 @@ func (rs *Registries) Allow(hosts ...string) error {
 func (rs *Registries) Upstreams(host string) []gateway.Upstream {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	return rs.known[canonical(host)]
+	host, _ = registryHost(host)
+	return rs.known[host]
 }
 
 // Hosts lists the registries that are known.
@@ -91,7 +93,10 @@ func (rs *Registries) Hosts() []string {
 }
 
 func (rs *Registries) add(r Registry) error {
-	host := canonical(r.Host)
+	host, ok := registryHost(r.Host)
+	if !ok {
+		return fmt.Errorf("%q is no registry", r.Host)
+	}
 	if r.Origin == "" {
 		r.Origin = defaultOrigin(host)
 	}
