@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -368,6 +369,37 @@ func TestLookingUpAHash(t *testing.T) {
 		bubble(t, t.TempDir(), npm.Settings{Registry: origin}, shelf(), nil, func(r *rig) {
 			r.want(r.get("/npm/left-pad/-/left-pad-7.0.0.tgz"), http.StatusNotFound)
 		})
+	})
+}
+
+// An old archive has no other hash, and is proved by that one.
+func TestOldHashes(t *testing.T) {
+	old := shelf()
+	old.change = func(dist map[string]any) { delete(dist, "integrity") }
+	bubble(t, t.TempDir(), settings(), old, old, func(r *rig) {
+		r.mirror.Play(faultnet.Script{{Path: regexp.MustCompile(`tgz$`), Fault: faultnet.WrongByte()}})
+		w := r.want(r.get("/npm/left-pad/-/left-pad-1.0.0.tgz"), http.StatusOK)
+		if !bytes.Equal(w.Body.Bytes(), old.packages["left-pad"]["1.0.0"]) {
+			t.Error("got the spoiled bytes")
+		}
+		if len(r.mirror.Log()) == 0 {
+			t.Error("the mirror was not asked: this test shows nothing")
+		}
+	})
+}
+
+// Who asks for a new answer gets one, and nobody else while the last is fresh.
+func TestFreshAnswers(t *testing.T) {
+	bubble(t, t.TempDir(), settings(), shelf(), shelf(), func(r *rig) {
+		for i, header := range [][]string{nil, nil, {"Cache-Control", "max-age=0, no-cache"}, nil} {
+			r.want(r.get("/npm/left-pad", header...), http.StatusOK)
+			if got, want := len(r.origin.Log()), 1+i/2; got != want && i != 3 {
+				t.Errorf("request %d: got %d upstream, want %d", i, got, want)
+			}
+		}
+		if got := len(r.origin.Log()); got != 2 {
+			t.Errorf("got %d requests upstream, want 2", got)
+		}
 	})
 }
 
