@@ -21,6 +21,7 @@ func FuzzSettings(f *testing.F) {
 		"registries:\n  r.example.com:5000:\n    origin: http://[::1]:1/a\n    tokens: [a, b]\n    insecure: true\n",
 		"store: {path: '/a # b', size: 1.5kB}\ngateway: {listen: ':0', public: true}\nfetch: {dial: 1h0m1s}\n",
 		"store: |\n  a\nfetch: >-\n  b\n", "!!map {a: !!binary b}", "\xff\xfe", "- - - -\n", "store: {path: \"\\0\"}", "registries: {a: {mirrors: [{url: 'https://a/%zz'}]}}",
+		"probe:\n  points: {dns: 0}\n  internet: [a.example.com:1, https://b.example.com]\n  checks: [{name: 'a \\\" b', tcp: '[::1]:1', for: localhost:1, points: 7}]\n  module: a/b@v1.0.0\n",
 	} {
 		f.Add(s)
 	}

@@ -59,7 +59,7 @@ var checkKinds = []checkKind{
 var checkFields = []field{
 	{"name", "text", "", nameAllowed, "What the check is called."},
 	{"for", "word", "", forAllowed, "Whose builds need it: a package manager that a `RUN` calls, or the registry of an image. By default it is shown, and does not decide the strategy of a build."},
-	{"points", "points", "10", pointsAllowed, "What it counts, beside the others."},
+	{"points", "points", "10", countAllowed, "What it counts, beside the others."},
 }
 
 // What may be written.
@@ -69,6 +69,7 @@ const (
 	nameAllowed   = "a text of up to 60 characters in a line"
 	forAllowed    = "a package manager (apt, go, npm, pip, …), or the HOST of a registry"
 	pointsAllowed = "a whole number from 0 to 1000"
+	countAllowed  = "a whole number from 1 to 1000"
 	checksAllowed = "a list of checks, as in [{name: our npm, npm: https://npm.example.com, for: npm}]; [] for none"
 	moduleAllowed = "a module, as in golang.org/x/text or golang.org/x/text@v0.3.8"
 	placesAllowed = "a list of HOST:PORT and https://HOST, as in [1.1.1.1:443]"
@@ -247,8 +248,11 @@ func (c *Check) set(name, text string) (why string) {
 		c.For = text
 	case "points":
 		n, err := parsePoints(text)
+		if err == nil && n == 0 {
+			err = errors.New("a check counts something")
+		}
 		if err != nil {
-			return err.Error() + "; allowed: " + pointsAllowed
+			return err.Error() + "; allowed: " + countAllowed
 		}
 		c.Points = n
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -15,7 +16,14 @@ func (l *loader) values() []Value {
 		values = append(values, Value{r.key, r.kind.text(r.at(&l.settings)), l.sources[r.key]})
 	}
 	if source, ok := l.sources["probe.checks"]; ok {
-		values = append(values, Value{"probe.checks", l.settings.Probe.Checks, source})
+		// Beside its likes: a section is written once.
+		last := len(values)
+		for i, v := range values {
+			if strings.HasPrefix(v.Key, "probe.") {
+				last = i + 1
+			}
+		}
+		values = slices.Insert(values, last, Value{"probe.checks", l.settings.Probe.Checks, source})
 	}
 	for _, host := range l.settings.hosts() {
 		reg := l.settings.Registries[host]
