@@ -29,7 +29,7 @@ import (
 // A world is every service that a survey asks, on loopback, and the settings
 // and the environment that lead there.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	services map[string]*faultnet.Service
 	tokens   *faultnet.TokenService
 	dns      *faultnet.DNS
@@ -43,7 +43,7 @@ var images = map[string]string{
 	"ghcr.io": "ghcr.io/containerd/busybox:1.36", "quay.io": "quay.io/team/app:1",
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, services: make(map[string]*faultnet.Service), tokens: new(faultnet.TokenService),
 		dns: &faultnet.DNS{Names: make(map[string][]netip.Addr)}}
@@ -103,7 +103,7 @@ func (w *world) survey(needs ...dockerfile.Need) health.Scorecard {
 }
 
 // fill returns a registry that has an image.
-func fill(t *testing.T, image string) http.Handler {
+func fill(t testing.TB, image string) http.Handler {
 	t.Helper()
 	content := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
 	index, err := random.Index(64, 1, 2)
@@ -292,5 +292,139 @@ func TestSurvey(t *testing.T) {
 				t.Errorf("got %d%%, and %d%% that decide, want %d%% and %d%%", got.Percent(), got.Deciding(), tt.percent, tt.deciding)
 			}
 		})
+	}
+}
+
+// What a service may see is for that service: nothing of it is told.
+func TestSurveyKeepsSecrets(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	elsewhere := w.serve("elsewhere", http.HandlerFunc(goProxy))
+	at := w.serve("private", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "me" || password != "secret" {
+			rw.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		http.Redirect(rw, r, elsewhere+r.URL.Path, http.StatusFound)
+	}))
+	w.env = append(w.env, "GOPROXY="+strings.Replace(at, "://", "://me:secret@", 1)+"|direct")
+	got := w.survey(calls("go"))
+	if failed := got.Failed(); len(failed) > 0 {
+		t.Errorf("failed: %v", failed)
+	}
+	if text := fmt.Sprintf("%+v", got); strings.Contains(text, "secret") {
+		t.Errorf("got a secret in %s", text)
+	}
+	for _, r := range w.services["elsewhere"].Log() {
+		if r.Header.Get("Authorization") != "" {
+			t.Errorf("got credentials at another host: %+v", r)
+		}
+	}
+	if w.services["elsewhere"].Count() != 1 {
+		t.Errorf("got %d requests at the other host, want 1", w.services["elsewhere"].Count())
+	}
+	w.play("private", faultnet.Always(faultnet.Refuse()))
+	w.play("results", faultnet.Always(faultnet.Status(401)))
+	if text := fmt.Sprintf("%+v", w.survey(calls("go"))); strings.Contains(text, "secret") {
+		t.Errorf("got a secret in %s", text)
+	}
+}
+
+// Where package managers go is their own affair: it is asked of them, and never
+// assumed.
+func TestSurveyAsksWherePackageManagersGo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	npm := w.serve("npm", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/team/once" {
+			http.NotFound(rw, r)
+			return
+		}
+		io.WriteString(rw, `{"name":"once","versions":{"1.4.0":{}}}`)
+	}))
+	python := w.serve("python", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/simple/six/" {
+			io.WriteString(rw, `<!doctype html><a href="six-1.whl#sha256=0">six-1.whl</a>`)
+		}
+	}))
+	list := func(s health.Scorecard) map[string]string {
+		all := make(map[string]string)
+		for _, c := range s.Categories {
+			if c.Name == health.Packages || c.Name == health.GoProxies {
+				for _, k := range c.Checks {
+					all[k.Name] = fmt.Sprintf("%v needed=%v", k.OK, k.Needed)
+				}
+			}
+		}
+		return all
+	}
+	only := func(name string) string { return strings.TrimPrefix(w.serveAt(name), "http://") }
+	other := only("goproxy2")
+	for _, tt := range []struct {
+		name  string
+		env   []string
+		needs []dockerfile.Need
+		want  map[string]string
+	}{
+		{"by variables", []string{"npm_config_registry=" + npm + "/team/", "PIP_INDEX_URL=" + python + "/simple"},
+			[]dockerfile.Need{calls("yarn"), calls("pip")},
+			map[string]string{"npm registry": "true needed=true", "Python index": "true needed=true", other: "true needed=false"}},
+		{"those that the build does not call are not asked", []string{"npm_config_registry=" + npm, "PIP_INDEX_URL=" + python},
+			[]dockerfile.Need{calls("apt")}, map[string]string{other: "true needed=false"}},
+		{"nobody knows", nil, []dockerfile.Need{calls("npm"), calls("go")}, map[string]string{other: "true needed=true"}},
+	} {
+		w.env = append([]string{"HOME=" + t.TempDir(), "GOPROXY=off"}, tt.env...)
+		if tt.env == nil {
+			// Nor does a client that cannot be run.
+			w.env = append(w.env, "npm_config_registry=off")
+		}
+		if diff := cmp.Diff(tt.want, list(w.survey(tt.needs...))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+// serveAt returns the address of a service that was started.
+func (w *world) serveAt(name string) string {
+	_, port, _ := net.SplitHostPort(w.services[name].Host())
+	return "http://" + strings.ReplaceAll(name, ".", "-") + ".example.com:" + port
+}
+
+func TestChecksAreForPackageManagersThatAreKnown(t *testing.T) {
+	if diff := cmp.Diff(dockerfile.Managers(), config.PackageManagers()); diff != "" {
+		t.Errorf("what a check can be for (-seen in Dockerfiles +in settings):\n%s", diff)
+	}
+}
+
+// Checks of the user's own count what they are told to, and decide where the
+// build needs them.
+func TestSurveyOfAddedChecks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	deb := w.serve("deb", http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { io.WriteString(rw, "Origin: Debian\n") }))
+	w.settings.Probe.Checks = []config.Check{
+		{Name: "our Debian mirror", Kind: "url", Target: deb + "/InRelease", For: "apt", Points: 70},
+		{Name: "our registry", Kind: "registry", Target: images["quay.io"], Points: 10},
+		{Name: "our Go proxy", Kind: "goproxy", Target: w.serveAt("goproxy"), For: "go", Points: 10},
+		{Name: "our switch", Kind: "tcp", Target: strings.TrimPrefix(w.serveAt("internet"), "http://"), Points: 10},
+	}
+	if got := w.survey(calls("apt")); got.Percent() != 100 || got.Deciding() != 100 {
+		t.Errorf("got %d%%, %v", got.Percent(), got.Failed())
+	}
+	w.play("deb", faultnet.Always(faultnet.OKHTML()))
+	if got := w.survey(calls("apt")); got.Percent() != 65 || got.Deciding() != 17 {
+		t.Errorf("got %d%% and %d%% that decide, want 65%% and 17%%: %v", got.Percent(), got.Deciding(), got.Failed())
+	}
+	if got := w.survey(need(images["docker.io"])); got.Percent() != 65 || got.Deciding() != 100 {
+		t.Errorf("got %d%% and %d%% that decide, want 65%% and 100%%", got.Percent(), got.Deciding())
+	}
+}
+
+func BenchmarkSurvey(b *testing.B) {
+	w := newWorld(b)
+	for b.Loop() {
+		if got := w.survey(); got.Percent() != 100 {
+			b.Fatal(got.Failed())
+		}
 	}
 }
