@@ -78,7 +78,7 @@ var bracket = regexp.MustCompile(`^\[[^\]]*\] `)
 // to measure what patterns are worth.
 func ReadWith(r io.Reader, keep func(Pattern) bool) (Diagnosis, error) {
 	k := newKeeper()
-	_, err := k.ReadFrom(r)
+	_, err := k.ReadFrom(narrow(r))
 	l := parse(k.lines())
 	l.table = nil
 	for _, e := range table {
@@ -95,6 +95,6 @@ func ReadWith(r io.Reader, keep func(Pattern) bool) (Diagnosis, error) {
 // before.
 func Read(r io.Reader) (Diagnosis, error) {
 	k := newKeeper()
-	_, err := k.ReadFrom(r)
+	_, err := k.ReadFrom(narrow(r))
 	return parse(k.lines()).judge(), err
 }

@@ -67,7 +67,7 @@ func parse(lines []line) *log {
 	for i, raw := range lines {
 		if sources[i] {
 			if m := arrow.FindStringSubmatch(raw.text); m != nil {
-				l.command = append(l.command, m[1])
+				l.called(m[1])
 			}
 			continue
 		}
@@ -97,7 +97,7 @@ func (l *log) add(number int, text string, names map[string]string) {
 			continue
 		}
 		if step == "" {
-			l.command = append(l.command, m[1])
+			l.called(m[1])
 			if strings.HasSuffix(s, ":") || strings.Contains(s, "ERROR") {
 				l.title = strings.TrimSuffix(m[1], ":") // the head of an error's block
 			}
@@ -113,17 +113,28 @@ func (l *log) add(number int, text string, names map[string]string) {
 	}
 	for _, q := range quoting {
 		if m := q.FindStringSubmatch(s); m != nil {
-			l.command = append(l.command, m[2])
+			l.called(m[2])
 			l.ran = true
 			s = m[1] + "process <" + strings.Join(programs(m[2]), " ") + "> " + m[3]
 			break
 		}
 	}
 	if m := quotingOpen.FindStringSubmatch(s); m != nil {
-		l.command = append(l.command, m[2])
+		l.called(m[2])
 		s = m[1] + "process <" + strings.Join(programs(m[2]), " ") + ">"
 	}
 	l.lines = append(l.lines, out{number: number, text: s, lower: strings.ToLower(s), step: step, warn: warning.MatchString(s)})
+}
+
+// maxCommands bounds what is remembered of commands: the last ones matter, and
+// each is looked at again for lines that mean something behind some of them.
+const maxCommands = 200
+
+func (l *log) called(command string) {
+	if len(l.command) == maxCommands {
+		l.command = append(l.command[:0], l.command[maxCommands/2:]...)
+	}
+	l.command = append(l.command, command)
 }
 
 // excerpts marks the lines that show source: "  12 | >>> RUN make". A log

@@ -2,6 +2,7 @@ package diagnose_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -50,8 +52,10 @@ func TestDress(t *testing.T) {
 		"a progress bar in between": dress(func(_ int, l string) string { return "  10% [=>   ]\r  99% [====>]\r" + l }),
 		"BuildKit on a terminal": "\x1b[1A\x1b[0G\x1b[?25l => ERROR [build 3/4] RUN npm ci                                  12.4s\n" +
 			" => => # npm error code ECONNRESET\n------\n > [build 3/4] RUN npm ci:\n12.34 npm error code ECONNRESET\n------\n",
-		"the classic builder": "Step 3/4 : RUN npm ci\n ---> Running in 0123456789ab\nnpm error code ECONNRESET\nThe command '/bin/sh -c npm ci' returned a non-zero code: 1\n",
-		"UTF-8 with a mark":   "\ufeff" + dress(func(_ int, l string) string { return l }),
+		"the classic builder":   "Step 3/4 : RUN npm ci\n ---> Running in 0123456789ab\nnpm error code ECONNRESET\nThe command '/bin/sh -c npm ci' returned a non-zero code: 1\n",
+		"UTF-16 of PowerShell":  wide(binary.LittleEndian, dress(func(_ int, l string) string { return l + "\r" })),
+		"UTF-16, the other way": wide(binary.BigEndian, dress(func(_ int, l string) string { return l })),
+		"UTF-8 with a mark":     "\ufeff" + dress(func(_ int, l string) string { return l }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := read(t, text)
@@ -63,6 +67,16 @@ func TestDress(t *testing.T) {
 			}
 		})
 	}
+}
+
+// wide returns s as UTF-16 behind its mark, with a character beyond the first
+// 65,536 before it.
+func wide(order binary.AppendByteOrder, s string) string {
+	var b []byte
+	for _, u := range utf16.Encode([]rune("\ufeff\U0001f433 docker\n" + s)) {
+		b = order.AppendUint16(b, u)
+	}
+	return string(b)
 }
 
 func TestTheStepThatFailedCounts(t *testing.T) {

@@ -40,6 +40,7 @@ func Diagnostics(r record.Run, d Details) string {
 		}
 	}
 	section("Run", run(r))
+	section("Services before the build", card(r))
 	section("Attempts", attempts(r))
 	section("Services", services(r))
 	section("Notes", r.Notes)
@@ -67,6 +68,19 @@ func run(r record.Run) []string {
 	}
 	if r.Error != "" {
 		lines = append(lines, "error: "+r.Error)
+	}
+	return lines
+}
+
+// card has the score and the checks that did not pass; nothing where nothing
+// was assessed.
+func card(r record.Run) []string {
+	if len(r.Card.Categories) == 0 {
+		return nil
+	}
+	lines := []string{fmt.Sprintf("score: %d %%", r.Card.Percent())}
+	for _, c := range r.Card.Failed() {
+		lines = append(lines, fmt.Sprintf("%s %s: %s", c.Name, c.Kind.Verb(), c.Detail))
 	}
 	return lines
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outlast-build/outlast/fault"
+	"github.com/outlast-build/outlast/health"
 	"github.com/outlast-build/outlast/record"
 	"github.com/outlast-build/outlast/report"
 )
@@ -27,6 +28,7 @@ func TestDiagnosticsTellEverything(t *testing.T) {
 		},
 	}
 	l.Write(&r)
+	r.Card = health.Scorecard{Categories: []health.Category{{Name: "DNS", Points: 15, Checks: []health.Check{{Name: "a", OK: true}, {Name: "gcr.io", Kind: fault.Timeout, Detail: "no answer within 2s"}}}}}
 	got := report.Diagnostics(r, report.Details{Versions: map[string]string{"outlast": "v1", "docker client": "29"}, Step: "[2/2] RUN make", Log: strings.Split(strings.Repeat("more\n", 50)+"the end", "\n")})
 	want := `the build failed in 9s; strategy resilient, 5 steps, 4 cached, 2 attempts
 attempt 1: optimal, 3s, 4 steps, 1 cached: timeout: no answer
@@ -41,6 +43,10 @@ Run
   strategy: resilient
   why: the needed services have 70 %
   error: exit code: 1
+
+Services before the build
+  score: 50 %
+  gcr.io does not answer: no answer within 2s
 
 Attempts
   1: optimal, 3s, 4 steps, 1 cached: timeout: no answer
