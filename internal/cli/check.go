@@ -119,7 +119,10 @@ func (a *app) check(ctx context.Context, k check, s config.Settings) error {
 		if err != nil {
 			return &usageError{err: err}
 		}
-		strategy := string(outlast.Levels(s).For(card.Deciding()))
+		strategy := s.Build.Strategy // the user's own word decides, whatever the health
+		if strategy == "auto" || strategy == "" {
+			strategy = string(outlast.Levels(s).For(card.Deciding()))
+		}
 		if err := a.printCard(k, card, strategy); err != nil {
 			return err
 		}
