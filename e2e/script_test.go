@@ -35,13 +35,14 @@ func TestTheScriptBuildsAService(t *testing.T) {
 		name string
 		env  []string
 		args []string
+		says string
 	}{
-		{"with all arguments", nil, []string{"conductor-loop", "test", "latest", "", "false"}},
-		{"with the local cache only", []string{"CACHE_STRATEGY=local-only"}, []string{"conductor-loop", "test"}},
-		{"without caches", []string{"CACHE_STRATEGY=no-cache"}, []string{"conductor-loop", "test"}},
+		{"with all arguments", nil, []string{"conductor-loop", "test", "latest", "", "false"}, " strategy (health"},
+		{"with the local cache only", []string{"CACHE_STRATEGY=local-only"}, []string{"conductor-loop", "test"}, "Using CONSERVATIVE strategy"},
+		{"without caches", []string{"CACHE_STRATEGY=no-cache"}, []string{"conductor-loop", "test"}, "Using EMERGENCY strategy"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b.script(t, tt.env, tt.args...).want(t, 0, "✅ docker.io responsive", "✅ gcr.io responsive", "Infrastructure health score: ", " strategy (health")
+			b.script(t, tt.env, tt.args...).want(t, 0, "✅ docker.io responsive", "✅ gcr.io responsive", "Infrastructure health score: ", tt.says)
 		})
 	}
 	t.Run("and names what is wrong", func(t *testing.T) {
