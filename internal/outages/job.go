@@ -28,7 +28,9 @@ func runAll(ctx context.Context, b *trial.Bench, o options, book *results, jobs 
 			for j := range next {
 				err := j.run(ctx, b, o)
 				if err == nil {
-					err = book.add(j.entry())
+					e := j.entry()
+					e.Workers = o.workers
+					err = book.add(e)
 				}
 				if err != nil {
 					cancel(err)

@@ -92,7 +92,7 @@ func run(ctx context.Context) error {
 	fmt.Fprintf(os.Stderr, "%d rows and %d stories in %v\n", len(lines), len(tales), time.Since(began).Round(time.Second))
 	p := newPaper(o, book.lines())
 	p.Tales, p.Pieces = book.tales(), book.pieces()
-	p.Missing = book.lacks()
+	p.Missing, p.Workers = book.lacks(), book.workers()
 	if err := p.output(o.out); err != nil {
 		return err
 	}

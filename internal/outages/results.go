@@ -15,6 +15,7 @@ import (
 type entry struct {
 	Name           string
 	Piece          int // which run it was
+	Workers        int // how many rows ran at once then
 	Stock, Outlast trial.Result
 	Steps          []trial.Step `json:",omitempty"` // of a story
 	Broken         string       `json:",omitempty"` // why a story's promise was not kept
@@ -127,6 +128,15 @@ func (b *results) tales() []*tale {
 		all = append(all, t)
 	}
 	return all
+}
+
+// workers is the most rows that ran at once.
+func (b *results) workers() int {
+	most := 0
+	for _, e := range b.all {
+		most = max(most, e.Workers)
+	}
+	return most
 }
 
 // pieces counts the runs that the entries come from.
