@@ -333,7 +333,7 @@ func TestOtherClients(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := newProject(t, map[string]string{"is-odd": "3.0.1", "is-number": "6.0.0", "@types/ms": "0.7.34"})
-			if _, err := p.run(s, npm.Prefix, "npx", tt.args...); err != nil {
+			if _, err := p.run(s, npm.Kept, "npx", tt.args...); err != nil {
 				t.Fatal(err)
 			}
 			p.installed()

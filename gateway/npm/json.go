@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"unicode/utf8"
 )
 
 // A value is the place of a JSON value in a document: data[from:to].
@@ -122,6 +124,9 @@ func (s *scanner) text(v value) (string, error) {
 	raw := s.data[v.from:v.to]
 	if len(raw) < 2 || raw[0] != '"' {
 		return "", fmt.Errorf("%.40q is no string", raw)
+	}
+	if plain := raw[1 : len(raw)-1]; !slices.ContainsFunc(plain, func(b byte) bool { return b == '\\' || b >= utf8.RuneSelf }) {
+		return string(plain), nil
 	}
 	var text string
 	err := json.Unmarshal(raw, &text)

@@ -22,9 +22,10 @@ import (
 // the gateway's address with Prefix behind it.
 const Prefix = "/npm/"
 
-// Kept is where documents keep the addresses of the registry, for npm itself:
+// Kept is where documents keep the addresses of the registry for npm itself:
 // with replace-registry-host set to the registry's host it asks the gateway for
-// them all the same, and no lock file ever names the gateway.
+// them all the same, and no lock file ever names the gateway. Other clients,
+// which read the same settings, are led as below Prefix.
 const Kept = Prefix + "-/kept/"
 
 // cut takes the place where the protocol is served off an escaped path. npm
@@ -163,10 +164,10 @@ func (p *Protocol) WriteError(w http.ResponseWriter, _ *http.Request, code int, 
 	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
 }
 
-// Header says that documents come in two forms.
+// Header says on what the form of a document depends.
 func (p *Protocol) Header(h http.Header, a gateway.Asset) {
 	if a.Small {
-		h.Set("Vary", "Accept")
+		h.Set("Vary", "Accept, User-Agent")
 	}
 }
 
@@ -300,7 +301,7 @@ func (p *Protocol) Rewrite(r *http.Request, _ *gateway.Asset, body []byte) ([]by
 // base returns what the addresses of archives begin with for the client that
 // sent r.
 func (p *Protocol) base(r *http.Request) (string, error) {
-	if strings.HasPrefix(r.URL.Path, Kept) {
+	if strings.HasPrefix(r.URL.Path, Kept) && strings.HasPrefix(r.UserAgent(), "npm/") {
 		return p.registry.Base, nil
 	}
 	address, err := gateway.Address(r)

@@ -158,18 +158,20 @@ func TestDocumentsLeadToTheGateway(t *testing.T) {
 	for _, tt := range []struct {
 		name, path, host string
 		at               registry
-		want             string
+		want, agent      string
 	}{
-		{"by its address", "/npm/left-pad", "127.0.0.1:5100", shelf(), "http://127.0.0.1:5100/npm/left-pad/-/left-pad-1.0.0.tgz"},
-		{"by its name", "/npm/left-pad", "host.docker.internal:5100", shelf(), "http://host.docker.internal:5100/npm/left-pad/-/left-pad-1.0.0.tgz"},
-		{"but for npm, which does so itself", "/npm/-/kept/left-pad", "127.0.0.1:5100", shelf(), origin + "left-pad/-/left-pad-1.0.0.tgz"},
-		{"also from another place of the registry", "/npm/left-pad", "gateway", ownHost, "http://gateway/npm/left-pad/-/left-pad-1.0.0.tgz"},
-		{"but not from another host", "/npm/left-pad", "gateway", elsewhere, "https://cdn.example.com/left-pad-1.0.0.tgz"},
+		{"by its address", "/npm/left-pad", "127.0.0.1:5100", shelf(), "http://127.0.0.1:5100/npm/left-pad/-/left-pad-1.0.0.tgz", ""},
+		{"by its name", "/npm/left-pad", "host.docker.internal:5100", shelf(), "http://host.docker.internal:5100/npm/left-pad/-/left-pad-1.0.0.tgz", ""},
+		{"but for npm, which does so itself", "/npm/-/kept/left-pad", "127.0.0.1:5100", shelf(), origin + "left-pad/-/left-pad-1.0.0.tgz", "npm/10.8.2 node/v20.19.0 linux x64 workspaces/false"},
+		{"but not for others that read npm's settings", "/npm/-/kept/left-pad", "gateway", shelf(), "http://gateway/npm/left-pad/-/left-pad-1.0.0.tgz", "pnpm/9.15.9 npm/? node/v20.19.0 linux x64"},
+		{"also from another place of the registry", "/npm/left-pad", "gateway", ownHost, "http://gateway/npm/left-pad/-/left-pad-1.0.0.tgz", ""},
+		{"but not from another host", "/npm/left-pad", "gateway", elsewhere, "https://cdn.example.com/left-pad-1.0.0.tgz", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, t.TempDir(), settings(), tt.at, tt.at, func(r *rig) {
 				req := httptest.NewRequest(http.MethodGet, tt.path, nil)
 				req.Host = tt.host
+				req.Header.Set("User-Agent", tt.agent)
 				w := httptest.NewRecorder()
 				r.gateway.ServeHTTP(w, req)
 				if got, _ := archiveOf(t, r.want(w, http.StatusOK).Body.Bytes(), "1.0.0"); got != tt.want {
