@@ -35,6 +35,7 @@ type Options struct {
 	Settings config.Settings // what is in force
 	Version  string          // of this program, for the record
 	Direct   bool            // no gateway: the builder asks the registries itself
+	Offline  bool            // nothing is asked for anywhere: the local store has it, or nobody
 	Debug    bool            // say why everything is done as it is
 	Kill     <-chan struct{} // when closed, what does not stop is killed
 
@@ -83,6 +84,7 @@ type build struct {
 	ledger    *record.Ledger
 	recipe    recipe  // of the Dockerfile that the user means
 	resilient *recipe // of the Dockerfile.resilient beside it; nil where there is none
+	lock      Lock    // of the Dockerfile; empty where there is none
 	engine    engine.Engine
 	mirror    *serving // nil where there is no gateway
 	board     *health.Board
@@ -117,6 +119,10 @@ func (b *build) environ() []string {
 }
 
 func newBuild(o Options) *build {
+	if o.Offline {
+		o.Survey = nil // nobody is asked whether he is well
+		o.Settings.Build.Strategy = string(plan.Emergency)
+	}
 	return &build{Options: o, ledger: new(record.Ledger), board: new(health.Board),
 		waits: backoff.Budget{Left: o.Settings.Build.Wait},
 		run:   &record.Run{ID: rand.Text(), Version: o.Version, Started: time.Now()}}
@@ -135,7 +141,7 @@ func (b *build) do(ctx context.Context) error {
 	if !b.Direct {
 		var err error
 		b.mirror, err = serve(ctx, GatewayOptions{Settings: b.Settings, Hosts: b.hosts(), Board: b.board,
-			OnTry: b.answered, OnServe: b.served, OnBytes: b.alive, Once: true, Warn: b.note})
+			Offline: b.Offline, OnTry: b.answered, OnServe: b.served, OnBytes: b.alive, Once: true, Warn: b.note})
 		if err != nil {
 			return err
 		}
@@ -157,6 +163,12 @@ func (b *build) read() error {
 		return err
 	}
 	b.run.Needs = needsOf(b.recipe.needs)
+	if b.lock, err = readLock(lockPath(b.recipe.path)); err != nil {
+		return err
+	}
+	if open := b.lock.open(b.recipe); len(open) > 0 {
+		b.note(fmt.Sprintf("%s does not lock %s: outlast lock adds it", LockName, strings.Join(open, ", ")))
+	}
 	if b.resilient, err = readResilient(b.recipe.path, b.args(), b.getenv); err != nil {
 		b.note(fmt.Sprintf("Dockerfile.resilient is not used: %v", err))
 	}

@@ -44,6 +44,7 @@ type GatewayOptions struct {
 	OnServe  func(gateway.Served) // told of each answer; nil: nobody is
 	OnBytes  func()               // told, without its being said of what, that bytes arrive; nil: nobody is
 	Once     bool                 // all is for one build, which has one budget of waiting
+	Offline  bool                 // no upstream is asked: the store has it, or nobody
 	Board    *health.Board        // what is known of the upstreams, and is learnt; nil: nothing yet
 	Warn     func(string)         // told what does not work and does no harm; nil: nobody is
 }
@@ -68,7 +69,7 @@ func NewGateway(ctx context.Context, o GatewayOptions) (*Gateway, error) {
 	if err := g.Registries.Allow(o.Hosts...); err != nil {
 		return nil, &fault.Error{Op: "read references", Kind: fault.Dockerfile, Err: err}
 	}
-	g.Mirror = &gateway.Mirror{Ecosystem: g.protocol, Fetcher: g.fetcher, Upstreams: g.Registries.Upstreams, OnServe: o.OnServe}
+	g.Mirror = &gateway.Mirror{Ecosystem: g.protocol, Fetcher: g.fetcher, Upstreams: g.Registries.Upstreams, OnServe: o.OnServe, Offline: o.Offline}
 	if err := g.openStore(o.Settings.Store); err != nil && o.Warn != nil {
 		o.Warn(fmt.Sprintf("the local store is not used: %v", err))
 	}

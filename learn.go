@@ -93,7 +93,7 @@ func (b *build) refs(p plan.Plan) []string {
 func (b *build) explain(err error, d diagnose.Diagnosis) error {
 	if b.mirror != nil && !d.UserError {
 		if missing := b.mirror.missing(); len(missing) > 0 {
-			return &NoSourceError{Missing: missing, Err: err}
+			return &NoSourceError{Missing: missing, Offline: b.Offline, Err: err}
 		}
 	}
 	return &DiagnosedError{Diagnosis: d, Err: err}

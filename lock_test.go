@@ -1,12 +1,15 @@
 package outlast_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,8 +22,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/outlast-build/outlast"
+	"github.com/outlast-build/outlast/engine/enginetest"
 	"github.com/outlast-build/outlast/fault"
+	"github.com/outlast-build/outlast/health"
 	"github.com/outlast-build/outlast/internal/config"
+	"github.com/outlast-build/outlast/record"
 )
 
 // A hub is a registry with images for two platforms.
@@ -223,5 +229,67 @@ func TestWarm(t *testing.T) {
 	other := h.target(t.TempDir(), fmt.Sprintf("FROM %s/other:3\n", h.host))
 	if w, err := outlast.Warm(t.Context(), other, nil); err == nil || w.Images[0].Err == "" {
 		t.Errorf("got %+v and no error for an image that nobody has", w)
+	}
+}
+
+func TestALockedBuildTakesThatDigest(t *testing.T) {
+	h := newHub(t)
+	first := h.push("base:1")
+	dir := t.TempDir()
+	target := h.target(dir, fmt.Sprintf("FROM %s/base:1\nRUN true\n", h.host))
+	h.lock(target, outlast.LockAdd)
+	h.push("base:1")
+	e := &enginetest.Engine{Scripts: []enginetest.Script{{}}}
+	var notes []string
+	_, err := outlast.Build(t.Context(), outlast.Options{Args: []string{dir}, Env: []string{}, Settings: target.Settings, Engine: e,
+		Note: func(line string) { notes = append(notes, line) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := e.Requests()[0].Pins[h.host+"/base:1"].String(); got != first {
+		t.Errorf("the engine is given the digest %q, want the locked one, %s", got, first)
+	}
+	if len(notes) > 0 {
+		t.Errorf("got notes %q of a build that is locked", notes)
+	}
+
+	// What is not locked is said, where there is a lock.
+	target = h.target(dir, fmt.Sprintf("FROM %[1]s/base:1\nCOPY --from=%[1]s/tool:2 / /\n", h.host))
+	_, err = outlast.Build(t.Context(), outlast.Options{Args: []string{dir}, Env: []string{}, Settings: target.Settings, Engine: &enginetest.Engine{Scripts: []enginetest.Script{{}}},
+		Note: func(line string) { notes = append(notes, line) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"outlast.lock does not lock " + h.host + "/tool:2: outlast lock adds it"}; !slices.Equal(notes, want) {
+		t.Errorf("got notes %q, want %q", notes, want)
+	}
+}
+
+func TestABuildOffline(t *testing.T) {
+	s := newStage(t)
+	asked := 0
+	s.broken = func(http.ResponseWriter) bool { asked++; return false }
+	offline := func() (record.Run, error) {
+		return outlast.Build(t.Context(), outlast.Options{Args: []string{"."}, Dir: s.dir, Env: []string{"A=b"}, Settings: s.settings,
+			Engine: &enginetest.Engine{Scripts: []enginetest.Script{{Run: pull}}}, Offline: true,
+			Survey: func(context.Context, outlast.SurveyOptions) health.Scorecard {
+				t.Error("the services were measured")
+				return health.Scorecard{}
+			}})
+	}
+	run, err := offline()
+	if run.Outcome != record.NoSource || err == nil || !strings.Contains(err.Error(), s.host+"/base:1: not in the local store, and this build is offline") {
+		t.Errorf("with an empty store: got %s, %v", run.Outcome, err)
+	}
+	if asked != 0 {
+		t.Errorf("%d requests were made offline", asked)
+	}
+	if _, err := s.build(&enginetest.Engine{Scripts: []enginetest.Script{{Run: pull}}}); err != nil {
+		t.Fatal(err)
+	}
+	asked = 0
+	run, err = offline()
+	if err != nil || run.Outcome != record.Built || run.Strategy != "emergency" || len(run.Stale) != 1 || asked != 0 {
+		t.Errorf("with a warm store: got %s, %v, strategy %s, stale %v, after %d requests", run.Outcome, err, run.Strategy, run.Stale, asked)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
@@ -169,4 +170,44 @@ func writeLock(path string, l Lock) error {
 		return &fault.Error{Op: "write lock", Kind: fault.Resource, Err: err}
 	}
 	return nil
+}
+
+// pinned returns ref with the digest that it is locked to, or as it is.
+func (l Lock) pinned(ref string) string {
+	if locked, ok := l.Images[ref]; ok {
+		return ref + "@" + locked.Digest.String()
+	}
+	return ref
+}
+
+// pins are the digests of a recipe's images that are locked, but for those that
+// the engine itself holds: it builds on what it has.
+func (l Lock) pins(rec recipe, held []string) map[string]digest.Digest {
+	var pins map[string]digest.Digest
+	for _, im := range rec.images() {
+		locked, ok := l.Images[im.ref]
+		if !ok || slices.Contains(held, im.ref) {
+			continue
+		}
+		if pins == nil {
+			pins = make(map[string]digest.Digest)
+		}
+		pins[im.ref] = locked.Digest
+	}
+	return pins
+}
+
+// open lists the images of a recipe that could be locked and are not, where
+// there is a lock at all.
+func (l Lock) open(rec recipe) []string {
+	if l.Version == 0 {
+		return nil
+	}
+	var all []string
+	for _, im := range rec.tagged() {
+		if _, ok := l.Images[im.ref]; !ok {
+			all = append(all, im.ref)
+		}
+	}
+	return all
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/outlast-build/outlast/fault"
@@ -15,6 +16,7 @@ import (
 // nobody who knows said that it does not exist.
 type NoSourceError struct {
 	Missing []*fetch.Failure
+	Offline bool  // no source was asked
 	Err     error // what the engine made of it
 }
 
@@ -24,7 +26,19 @@ func (e *NoSourceError) Error() string {
 	for i, f := range e.Missing {
 		names[i] = f.Name
 	}
+	slices.Sort(names)
+	if e.Offline {
+		return strings.Join(names, ", ") + ": not in the local store, and this build is offline"
+	}
 	return strings.Join(names, ", ") + ": no source was left"
+}
+
+// Hint says what to do about it, or nothing.
+func (e *NoSourceError) Hint() string {
+	if e.Offline {
+		return "outlast warm fetches a build's images into the local store while there is a network"
+	}
+	return ""
 }
 
 // Unwrap returns the error of the engine.

@@ -1,6 +1,7 @@
 package outlast
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -59,6 +60,8 @@ func named(stage string) bool { return stage != "" && !strings.HasPrefix(stage, 
 func (b *build) route(ctx context.Context, p plan.Plan, req *engine.Request) error {
 	rec := b.recipeOf(p)
 	req.Contexts = make(map[string]string)
+	held := b.held(ctx, rec)
+	req.Pins = b.lock.pins(rec, held)
 	for _, im := range rec.images() {
 		if s := p.Substitutes[im.ref]; s != "" {
 			req.Contexts[im.as] = "docker-image://" + s
@@ -67,13 +70,10 @@ func (b *build) route(ctx context.Context, p plan.Plan, req *engine.Request) err
 	if p.Road == plan.Direct || b.mirror == nil {
 		return nil
 	}
-	held := b.held(ctx, rec)
 	if p.Road == plan.Contexts {
 		images := slices.DeleteFunc(rec.images(), func(im image) bool { return slices.Contains(held, im.ref) })
 		for i, im := range images {
-			if s := p.Substitutes[im.ref]; s != "" {
-				images[i].ref = s
-			}
+			images[i].ref = b.lock.pinned(cmp.Or(p.Substitutes[im.ref], im.ref))
 		}
 		contexts, err := b.mirror.export(ctx, images)
 		maps.Copy(req.Contexts, contexts)
@@ -164,7 +164,7 @@ func endpoint(address string) string {
 func (b *build) cached() map[string]bool {
 	known := make(map[string]bool)
 	for _, n := range b.recipe.needs {
-		if n.Registry() && b.mirror != nil && b.mirror.knows(n.Ref) {
+		if n.Registry() && b.mirror != nil && b.mirror.knows(b.lock.pinned(n.Ref)) {
 			known[n.Ref] = true
 		}
 	}
@@ -189,7 +189,7 @@ func (b *build) findAbsent(ctx context.Context) {
 			}
 			for _, ref := range append([]string{n.Ref}, n.Substitutes...) {
 				if _, asked := present[ref]; !asked {
-					present[ref] = b.mirror.has(ctx, ref)
+					present[ref] = b.mirror.has(ctx, b.lock.pinned(ref))
 				}
 				if present[ref] {
 					break

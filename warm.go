@@ -85,14 +85,12 @@ func Warm(ctx context.Context, t Target, progress func(fetched int64)) (Warming,
 // warm brings one image into the store.
 func (g *Gateway) warm(ctx context.Context, im image, lock Lock) (WarmImage, error) {
 	w := WarmImage{Ref: im.ref}
-	ref := im.ref
 	if pin, ok := lock.Images[im.ref]; ok {
 		w.Pinned = pin.Digest.String()
-		ref += "@" + w.Pinned
 	}
 	var mu sync.Mutex
 	seen := make(map[digest.Digest]bool)
-	err := g.images().Pull(ctx, ref, im.platforms, func(d digest.Digest, size int64) {
+	err := g.images().Pull(ctx, lock.pinned(im.ref), im.platforms, func(d digest.Digest, size int64) {
 		mu.Lock()
 		defer mu.Unlock()
 		if !seen[d] {

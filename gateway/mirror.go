@@ -42,6 +42,8 @@ type Mirror struct {
 	// order of preference, the origin itself where it is one. None means that
 	// the gateway does not forward there.
 	Upstreams func(origin string) []Upstream
+	// Offline asks no upstream: what the store has is served, and nothing else.
+	Offline bool
 	// OnServe, if not nil, is told of each answer. It must not block.
 	OnServe func(Served)
 
@@ -164,6 +166,9 @@ func statusOf(err error) int {
 // sources lists where a may be had; with moving set, only who may say what a
 // tag stands for, the origin first: it knows, the others believe.
 func (m *Mirror) sources(a Asset, moving bool) []fetch.Source {
+	if m.Offline {
+		return nil
+	}
 	var sources []fetch.Source
 	for _, u := range m.Upstreams(a.Origin) {
 		s, ok := u.source(a)

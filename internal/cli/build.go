@@ -103,9 +103,13 @@ func (a *app) build(cmd *cobra.Command, arguments []string) error {
 		return err
 	}
 	direct, _ := strconv.ParseBool(p.last("no-gateway"))
+	offline, _ := strconv.ParseBool(p.last("offline"))
+	if direct && offline {
+		return &usageError{errors.New("--offline and --no-gateway exclude each other"), "what is not asked for anywhere comes through the gateway, from the local store"}
+	}
 	run, err := a.parts.Build(ctx, BuildRequest{
 		Args: p.others, Env: a.env, Stdin: a.stdin, Stdout: a.stdout, Settings: loaded.Settings,
-		Direct: direct, Debug: a.debugs(), Kill: kill, Chosen: d.builder, Emit: bundle.emit(d.event), Note: d.note,
+		Direct: direct, Offline: offline, Debug: a.debugs(), Kill: kill, Chosen: d.builder, Emit: bundle.emit(d.event), Note: d.note,
 	})
 	d.close()
 	defer a.writeBundle(cmd.Context(), bundle, run, d.silent())

@@ -63,6 +63,7 @@ type BuildRequest struct {
 	Stdout   io.Writer
 	Settings config.Settings
 	Direct   bool                      // no gateway
+	Offline  bool                      // no service is asked
 	Debug    bool                      // tell all reasons
 	Kill     <-chan struct{}           // closed: what does not stop is killed
 	Chosen   func(name, driver string) // told of the builder, before the first event

@@ -16,7 +16,7 @@ func program() Parts {
 		Build: func(ctx context.Context, r BuildRequest) (record.Run, error) {
 			return outlast.Build(ctx, outlast.Options{
 				Args: r.Args, Env: r.Env, Stdin: r.Stdin, Stdout: r.Stdout, Settings: r.Settings,
-				Version: readVersion().Version, Direct: r.Direct, Debug: r.Debug, Survey: outlast.Survey,
+				Version: readVersion().Version, Direct: r.Direct, Offline: r.Offline, Debug: r.Debug, Survey: outlast.Survey,
 				Kill: r.Kill, Chosen: r.Chosen, Emit: r.Emit, Note: r.Note,
 			})
 		},
