@@ -15,6 +15,7 @@ import (
 	"golang.org/x/mod/sumdb"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/outlast-build/outlast/fault"
 	"github.com/outlast-build/outlast/gateway"
@@ -33,6 +34,8 @@ type database struct {
 	latest []byte        // the newest signed head of its tree that was proved
 	client *sumdb.Client // nil without a key
 	asleep time.Time     // until then nothing is looked up
+
+	lookups singleflight.Group
 }
 
 // newDatabase reads a value as GOSUMDB has it.
@@ -99,28 +102,21 @@ func (d *database) lookup(ctx context.Context, path, version string) ([]string, 
 	if client == nil || asleep {
 		return nil, errNoDatabase
 	}
-	type result struct {
-		lines []string
-		err   error
-	}
-	done := make(chan result, 1)
-	go func() {
-		lines, err := client.Lookup(path, version)
-		done <- result{lines, err}
-	}()
+	done := d.lookups.DoChan(path+"@"+version, func() (any, error) { return client.Lookup(path, version) })
 	limit := time.NewTimer(lookupLimit)
 	defer limit.Stop()
-	got := result{err: errNoDatabase}
+	got := singleflight.Result{Err: errNoDatabase}
 	select {
 	case got = <-done:
 	case <-limit.C:
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	if got.err != nil {
-		d.restart(client, got.err)
+	if got.Err != nil {
+		d.restart(client, got.Err)
+		return nil, got.Err
 	}
-	return got.lines, got.err
+	return got.Val.([]string), nil
 }
 
 // restart forgets what failed, which the client would remember without end. A
