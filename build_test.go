@@ -154,6 +154,7 @@ func TestOutcomes(t *testing.T) {
 		{"the base image does not exist", "", status(404), pullThenFail, record.Failed, 1, ""},
 		{"an empty Dockerfile", " \n", nil, failed, record.Failed, 0, "Dockerfile: the file is empty"},
 		{"a Dockerfile with a slip", "FROM a\nFORM b\n", nil, failed, record.Failed, 0, "Dockerfile:2"},
+		{"a comment for Outlast with a slip", "# outlast: or\nFROM a\n", nil, failed, record.BadUsage, 0, "Dockerfile:1: \"# outlast: or\" lacks an image"},
 		{"the engine is gone", "", nil, enginetest.Script{Result: engine.Result{Outcome: engine.Unavailable}}, record.NoEngine, 1, ""},
 		{"buildx refuses the flags", "", nil, enginetest.Script{Result: engine.Result{Outcome: engine.Refused}}, record.BadUsage, 1, ""},
 	} {

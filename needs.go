@@ -94,6 +94,9 @@ func dockerfileError(path string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		kind = fault.MissingFile
 	}
+	if errors.Is(err, dockerfile.ErrComment) {
+		kind = fault.Config
+	}
 	var line *dockerfile.Error
 	if errors.As(err, &line) && line.Line > 0 {
 		return &fault.Error{Kind: kind, Err: fmt.Errorf("%s:%d: %w", path, line.Line, line.Err)}

@@ -307,7 +307,7 @@ func (g *graph) needs(lines []string, substitutes map[int][]string) ([]Need, err
 	for _, s := range g.stages {
 		if s.base != nil || s.baseName == scratch && !s.replaced {
 			if !s.image && len(substitutes[s.line]) > 0 {
-				return nil, &Error{s.line - 1, fmt.Errorf("FROM %s is a stage or scratch, and never missing: no image can stand in for it", s.baseName)}
+				return nil, &Error{s.line - 1, slip{fmt.Errorf("FROM %s is a stage or scratch, and never missing: no image can stand in for it", s.baseName)}}
 			}
 			continue
 		}

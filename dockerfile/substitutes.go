@@ -20,6 +20,17 @@ var (
 	or      = regexp.MustCompile(`^or(?:\s+(.*))?$`)
 )
 
+// ErrComment is in the chain of the errors about comments for Outlast: Docker
+// would build such a Dockerfile.
+var ErrComment = errors.New("a comment for Outlast")
+
+// A slip is a mistake in a comment for Outlast.
+type slip struct{ error }
+
+func (slip) Is(target error) bool { return target == ErrComment }
+
+func (s slip) Unwrap() error { return s.error }
+
 // substitutes reads the comments for Outlast: what may stand in for the image
 // of the FROM at each line. Comments inside of instructions and here-documents
 // are not looked at.
@@ -38,14 +49,14 @@ func substitutes(src []byte, f file) (map[int][]string, error) {
 				continue
 			}
 			if node == nil || !strings.EqualFold(node.Value, "from") || !commentsOnly(lines[l:next-1]) {
-				return nil, &Error{l, errors.New(`"# outlast:" must stand directly above a FROM`)}
+				return nil, &Error{l, slip{errors.New(`"# outlast:" must stand directly above a FROM`)}}
 			}
 			if len(found[next]) > 0 {
-				return nil, &Error{l, errors.New(`one "# outlast: or …" is enough for a FROM`)}
+				return nil, &Error{l, slip{errors.New(`one "# outlast: or …" is enough for a FROM`)}}
 			}
 			refs, err := substituteList(m[1])
 			if err != nil {
-				return nil, &Error{l, err}
+				return nil, &Error{l, slip{err}}
 			}
 			found[next] = refs
 		}

@@ -228,3 +228,13 @@ func (s Search) isolated(ctx context.Context, cli CLI, address string) (Builder,
 	b.Env, b.Flag = []string{own}, true
 	return b, nil
 }
+
+// Command is the command line of a build on b, with flags added as a build
+// adds them.
+func (b Builder) Command(args Args, flags []string) []string {
+	if b.Flag {
+		flags = append([]string{"--builder=" + b.Name}, flags...)
+	}
+	argv := append([]string{b.CLI.Path}, b.CLI.Args...)
+	return append(append(argv, "build"), args.With(flags...)...)
+}

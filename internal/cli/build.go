@@ -41,41 +41,44 @@ func (a *app) buildCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:                "build [OPTIONS] PATH | URL | -",
 		Short:              "Build an image, as docker buildx build does",
-		Long:               buildLong + "\n\n" + ownFlagsHelp() + "\n\n" + buildCodes(),
+		Long:               buildLong + "\n\n" + ownFlagsHelp(ownFlags) + "\n\n" + buildCodes(),
 		Example:            buildExample,
 		DisableFlagParsing: true,
 
 		DisableFlagsInUseLine: true,
 		RunE:                  func(cmd *cobra.Command, args []string) error { return a.build(cmd, args) },
-		ValidArgsFunction:     completeBuild,
+		ValidArgsFunction:     completeOwn(ownFlags),
 	}
 	c.SetUsageTemplate(buildUsage)
 	return c
 }
 
-func ownFlagsHelp() string {
+func ownFlagsHelp(flags []ownFlag) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
-	for _, f := range ownFlags {
+	for _, f := range flags {
 		fmt.Fprintf(w, "  --%s\t%s\n", strings.TrimSpace(f.name+" "+f.value), f.doc)
 	}
 	w.Flush()
 	return strings.TrimRight(b.String(), "\n")
 }
 
-func completeBuild(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
-	if !strings.HasPrefix(begun, "-") {
-		return nil, cobra.ShellCompDirectiveDefault
+// completeOwn completes the flags; buildx's are buildx's.
+func completeOwn(flags []ownFlag) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+		if !strings.HasPrefix(begun, "-") {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		var all []string
+		for _, f := range flags {
+			all = append(all, "--"+f.name+"\t"+f.doc)
+		}
+		return all, cobra.ShellCompDirectiveNoFileComp
 	}
-	var all []string
-	for _, f := range ownFlags {
-		all = append(all, "--"+f.name+"\t"+f.doc)
-	}
-	return all, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (a *app) build(cmd *cobra.Command, arguments []string) error {
-	p, err := pick(arguments)
+	p, err := pick(arguments, ownFlags, buildHint)
 	if err != nil {
 		return err
 	}

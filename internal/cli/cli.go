@@ -108,6 +108,7 @@ func (a *app) root() *cobra.Command {
 		a.gatewayCommand(),
 		a.lockCommand(),
 		a.mirrorsCommand(),
+		a.planCommand(),
 		a.versionCommand(),
 		a.warmCommand(),
 	)

@@ -106,6 +106,7 @@ func TestHelp(t *testing.T) {
 		"gateway", "gateway health",
 		"lock",
 		"mirrors",
+		"plan",
 		"version",
 		"warm",
 	} {

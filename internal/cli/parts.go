@@ -21,6 +21,10 @@ type Parts struct {
 	// Run is record.Built.
 	Build func(context.Context, BuildRequest) (record.Run, error)
 
+	// Plan says what Build would do first. Of the request, what is told while
+	// a build runs is not.
+	Plan func(context.Context, BuildRequest) (outlast.Preview, error)
+
 	// Gateway serves until ctx ends, which is no error. It calls Ready once,
 	// when clients can connect.
 	Gateway func(context.Context, GatewayRequest) error

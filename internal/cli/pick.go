@@ -9,7 +9,7 @@ import (
 	"github.com/outlast-build/outlast/internal/config"
 )
 
-// An ownFlag is a flag of `outlast build` itself. Its name must be no flag of
+// An ownFlag is a flag of `outlast build`, or of `outlast plan`, itself. Its name must be no flag of
 // `docker buildx build`, which gets all others.
 type ownFlag struct {
 	name  string
@@ -38,7 +38,7 @@ type picked struct {
 
 // pick takes Outlast's own flags out of the arguments, wherever they stand but
 // in the value of another flag or after "--".
-func pick(args []string) (picked, error) {
+func pick(args []string, flags []ownFlag, hint string) (picked, error) {
 	p := picked{own: make(map[string][]string)}
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
@@ -46,7 +46,7 @@ func pick(args []string) (picked, error) {
 			p.others = append(p.others, args[i:]...)
 			return p, nil
 		}
-		f, value, has := ownFlagOf(arg)
+		f, value, has := ownFlagOf(arg, flags)
 		switch {
 		case f == nil:
 			p.others = append(p.others, arg)
@@ -57,11 +57,11 @@ func pick(args []string) (picked, error) {
 		case f.value == "" && !has:
 			p.own[f.name] = append(p.own[f.name], "true")
 		case f.value == "" && value != "true" && value != "false":
-			return p, &usageError{err: fmt.Errorf("--%s=%s: want true or false", f.name, value), hint: buildHint}
+			return p, &usageError{err: fmt.Errorf("--%s=%s: want true or false", f.name, value), hint: hint}
 		case has:
 			p.own[f.name] = append(p.own[f.name], value)
 		case i+1 == len(args):
-			return p, &usageError{err: fmt.Errorf("--%s needs a value: %s", f.name, f.value), hint: buildHint}
+			return p, &usageError{err: fmt.Errorf("--%s needs a value: %s", f.name, f.value), hint: hint}
 		default:
 			i++
 			p.own[f.name] = append(p.own[f.name], args[i])
@@ -72,17 +72,17 @@ func pick(args []string) (picked, error) {
 
 const buildHint = "see outlast build --help"
 
-func ownFlagOf(arg string) (f *ownFlag, value string, has bool) {
+func ownFlagOf(arg string, flags []ownFlag) (f *ownFlag, value string, has bool) {
 	body, ok := strings.CutPrefix(arg, "--")
 	if !ok {
 		return nil, "", false
 	}
 	name, value, has := strings.Cut(body, "=")
-	i := slices.IndexFunc(ownFlags, func(f ownFlag) bool { return f.name == name })
+	i := slices.IndexFunc(flags, func(f ownFlag) bool { return f.name == name })
 	if i < 0 {
 		return nil, "", false
 	}
-	return &ownFlags[i], value, has
+	return &flags[i], value, has
 }
 
 // waits reports whether arg is a flag of buildx that takes the next argument

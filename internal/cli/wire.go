@@ -20,6 +20,9 @@ func program() Parts {
 				Kill: r.Kill, Chosen: r.Chosen, Emit: r.Emit, Note: r.Note,
 			})
 		},
+		Plan: func(ctx context.Context, r BuildRequest) (outlast.Preview, error) {
+			return outlast.PreviewBuild(ctx, outlast.Options{Args: r.Args, Env: r.Env, Stdin: r.Stdin, Settings: r.Settings, Direct: r.Direct, Survey: outlast.Survey, Note: r.Note})
+		},
 		Gateway: func(ctx context.Context, r GatewayRequest) error {
 			return daemon.Gateway(ctx, daemon.GatewayOptions{
 				Settings: r.Settings, Ready: r.Ready, Served: r.Served, Tried: r.Tried, Warn: r.Warn,
