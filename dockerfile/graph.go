@@ -57,6 +57,7 @@ type graph struct {
 	goal     *stage
 	stages   []*stage
 	byName   map[string]*stage
+	visit    func(*stage, command, *instructions.RunCommand) // of each RUN that is reached, if not nil
 }
 
 // newGraph builds the graph of stages, ONBUILD triggers within the file
@@ -384,6 +385,9 @@ func (g *graph) walk(s *stage, ready map[*stage]bool, lines []string) ([]Need, e
 			}
 		case *instructions.RunCommand:
 			needs = append(needs, runNeeds(s, c, cmd, lines)...)
+			if g.visit != nil {
+				g.visit(s, c, cmd)
+			}
 		}
 	}
 	return needs, nil

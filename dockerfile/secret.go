@@ -1,0 +1,89 @@
+package dockerfile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Secret carries a setting into the RUNs of a package manager: as a variable,
+// or as a file. Its value is in no cache key and in no layer, and its name is
+// the same in every build.
+type Secret struct {
+	ID   string
+	Env  string // the variable; empty for a file
+	File string // the path of the file; empty for a variable
+}
+
+// Mount is the flag that mounts the secret. The file is for every user to
+// read: the step may run as anybody.
+func (s Secret) Mount() string {
+	if s.Env != "" {
+		return fmt.Sprintf("--mount=type=secret,id=%s,env=%s", s.ID, s.Env)
+	}
+	return fmt.Sprintf("--mount=type=secret,id=%s,target=%s,mode=0444", s.ID, s.File)
+}
+
+// A carrier is how settings reach a package manager. Wherever a manager reads
+// a file that everything else the user says wins over, that file is taken.
+type carrier struct {
+	managers []string
+	secrets  []Secret
+	own      []string // variables by which a user says it himself
+	said     []string // words of a Dockerfile that does
+	wins     bool     // over what the base image sets: then that must be known
+}
+
+// The files lie below /dev, which is fresh in each step: not even an empty
+// folder of theirs stays in the image.
+var carriers = []carrier{
+	{
+		// A variable wins over ENV, and over what go env -w wrote.
+		managers: strings.Fields("go"), own: strings.Fields("GOPROXY"), said: []string{"go env -w"}, wins: true,
+		secrets: []Secret{{ID: "outlast-goproxy", Env: "GOPROXY"}},
+	},
+	{
+		// apt reads it before all its other files (apt.conf, "The order").
+		managers: strings.Fields("apt"), own: strings.Fields("APT_CONFIG http_proxy HTTP_PROXY"),
+		secrets: []Secret{{ID: "outlast-apt", File: "/dev/outlast/apt.conf"}, {ID: "outlast-apt-config", Env: "APT_CONFIG"}},
+	},
+	{
+		// The project's and the user's files, and all variables, win over it.
+		managers: strings.Fields("npm pnpm"), said: []string{"--location=global", "--location global", "config set -g", "--global-config"},
+		own:     strings.Fields("npm_config_globalconfig NPM_CONFIG_GLOBALCONFIG npm_config_registry NPM_CONFIG_REGISTRY"),
+		secrets: []Secret{{ID: "outlast-npm", File: "/dev/outlast/npmrc"}, {ID: "outlast-npm-config", Env: "npm_config_globalconfig"}},
+	},
+	{
+		// pip loads it first, and every other file wins over it.
+		managers: strings.Fields("pip"), own: strings.Fields("PIP_CONFIG_FILE PIP_INDEX_URL"),
+		secrets: []Secret{{ID: "outlast-pip", File: "/dev/outlast/pip.conf"}, {ID: "outlast-pip-config", Env: "PIP_CONFIG_FILE"}},
+	},
+}
+
+// Secrets lists the secrets of all package managers.
+func Secrets() []Secret {
+	var all []Secret
+	for _, c := range carriers {
+		all = append(all, c.secrets...)
+	}
+	return all
+}
+
+// Carried lists the package managers that settings can be carried to, by their
+// names in a Need.
+func Carried() []string {
+	var all []string
+	for _, c := range carriers {
+		all = append(all, c.managers...)
+	}
+	return all
+}
+
+func carrierOf(manager string) *carrier {
+	for i, c := range carriers {
+		if slices.Contains(c.managers, manager) {
+			return &carriers[i]
+		}
+	}
+	return nil
+}
