@@ -19,6 +19,7 @@ const stagger = 250 * time.Millisecond
 type dialer struct {
 	limit    time.Duration
 	resolver *net.Resolver
+	permit   func(host string, a netip.Addr) error // nil: all
 }
 
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -31,6 +32,9 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	defer cancel()
 	addrs, err := d.lookup(ctx, host)
 	if err != nil {
+		return nil, err
+	}
+	if addrs, err = d.permitted(address, addrs); err != nil {
 		return nil, err
 	}
 	conn, err := dialFirst(ctx, network, port, addrs)
@@ -57,6 +61,27 @@ func (d *dialer) lookup(ctx context.Context, host string) ([]netip.Addr, error) 
 		return nil, &fault.Error{Op: "resolve " + host, Kind: fault.DNS, Err: bare(err)}
 	}
 	return inTurns(addrs), nil
+}
+
+// permitted returns the addresses that may be connected to.
+func (d *dialer) permitted(host string, addrs []netip.Addr) ([]netip.Addr, error) {
+	if d.permit == nil {
+		return addrs, nil
+	}
+	var allowed []netip.Addr
+	var refused error
+	for _, a := range addrs {
+		err := d.permit(host, a)
+		if err == nil {
+			allowed = append(allowed, a)
+			continue
+		}
+		refused = err
+	}
+	if len(allowed) == 0 && refused != nil {
+		return nil, refused
+	}
+	return allowed, nil
 }
 
 // bare takes the name and the server, which are said elsewhere or of no help,

@@ -1,9 +1,11 @@
 package fetch
 
 import (
+	"context"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -36,6 +38,10 @@ type Fetcher struct {
 	Largest int64
 	// Resolver looks names up. Nil means the system's.
 	Resolver *net.Resolver
+	// Permit, if not nil, says whether a connection to HOST:PORT may go to one
+	// of its addresses. It is asked once the name is resolved, so that no second
+	// look-up can lead elsewhere. An error is final for that address.
+	Permit func(host string, a netip.Addr) error
 	// Base, if not nil, takes the place of the Fetcher's own transport.
 	Base http.RoundTripper
 	// Jitter returns a number in [0, 1). Nil means chance.
@@ -58,7 +64,7 @@ func (f *Fetcher) ready() {
 	f.once.Do(func() {
 		f.base = f.Base
 		if f.base == nil {
-			f.base = newTransport(f.Limits.orDefault(), f.Resolver)
+			f.base = newTransport(f.Limits.orDefault(), f.Resolver, f.Permit)
 		}
 		f.board = f.Board
 		if f.board == nil {
@@ -73,6 +79,13 @@ func (f *Fetcher) ready() {
 func (f *Fetcher) Transport() http.RoundTripper {
 	f.ready()
 	return f.base
+}
+
+// Dial connects to HOST:PORT within the limits, by the same look-ups and under
+// the same Permit as requests.
+func (f *Fetcher) Dial(ctx context.Context, address string) (net.Conn, error) {
+	d := &dialer{limit: f.Limits.orDefault().Dial, resolver: f.Resolver, permit: f.Permit}
+	return d.dial(ctx, "tcp", address)
 }
 
 // CloseIdleConnections closes what is kept open for later requests.

@@ -3,13 +3,14 @@ package fetch
 import (
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 )
 
 // newTransport returns a transport for all upstreams. What it does not bound,
 // the watch over each request does.
-func newTransport(l Limits, r *net.Resolver) *http.Transport {
-	d := &dialer{limit: l.Dial, resolver: r}
+func newTransport(l Limits, r *net.Resolver, permit func(string, netip.Addr) error) *http.Transport {
+	d := &dialer{limit: l.Dial, resolver: r, permit: permit}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
