@@ -18,6 +18,7 @@ type Settings struct {
 	Store      Store
 	Fetch      Fetch
 	Gateway    Gateway
+	Packages   Packages
 	Probe      Probe
 	Build      Build
 	Thresholds Thresholds
