@@ -141,7 +141,8 @@ func (b *build) do(ctx context.Context) error {
 	if !b.Direct {
 		var err error
 		b.mirror, err = serve(ctx, GatewayOptions{Settings: b.Settings, Hosts: b.hosts(), Board: b.board,
-			Offline: b.Offline, OnTry: b.answered, OnServe: b.served, OnBytes: b.alive, Once: true, Warn: b.note})
+			Packages: FindPackages(ctx, b.Settings, b.Env, b.managers()),
+			Offline:  b.Offline, OnTry: b.answered, OnServe: b.served, OnBytes: b.alive, Once: true, Warn: b.note})
 		if err != nil {
 			return err
 		}
@@ -213,6 +214,8 @@ type onBuilder struct {
 }
 
 func (o onBuilder) Reaches() (bool, string) { return o.Builder.Reaches() }
+
+func (o onBuilder) Shares(network string) (bool, string) { return o.Builder.Shares(network) }
 
 func (o onBuilder) Layouts(ctx context.Context) bool { return o.Builder.Layouts(ctx, o.env) }
 

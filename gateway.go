@@ -18,28 +18,33 @@ import (
 	"github.com/outlast-build/outlast/fault"
 	"github.com/outlast-build/outlast/fetch"
 	"github.com/outlast-build/outlast/gateway"
+	"github.com/outlast-build/outlast/gateway/forward"
 	"github.com/outlast-build/outlast/gateway/oci"
 	"github.com/outlast-build/outlast/health"
 	"github.com/outlast-build/outlast/internal/config"
 	"github.com/outlast-build/outlast/internal/httpx"
 )
 
-// A Gateway serves registries' content on this machine: from the store, and
-// from each registry's upstreams. Close ends it.
+// A Gateway serves the content of registries and of package repositories on
+// this machine: from the store, and from the upstreams of each. Close ends it.
 type Gateway struct {
-	http.Handler
 	Registries *oci.Registries
-	Mirror     *gateway.Mirror
+	Mirror     *gateway.Mirror // of registries
 
 	protocol *oci.Protocol
 	store    *cas.Store // nil where it could not be opened
 	fetcher  *fetch.Fetcher
+
+	services []service      // all the other ecosystems
+	guarded  *fetch.Fetcher // for hosts that a client names
+	proxy    *forward.Proxy
 }
 
 // GatewayOptions are what a Gateway is told to do beyond its settings.
 type GatewayOptions struct {
 	Settings config.Settings
 	Hosts    []string             // registries to serve that the settings do not name
+	Packages PackageSources       // the package repositories to serve
 	OnTry    func(fetch.Try)      // told of each request to an upstream; nil: nobody is
 	OnServe  func(gateway.Served) // told of each answer; nil: nobody is
 	OnBytes  func()               // told, without its being said of what, that bytes arrive; nil: nobody is
@@ -73,8 +78,9 @@ func NewGateway(ctx context.Context, o GatewayOptions) (*Gateway, error) {
 	if err := g.openStore(o.Settings.Store); err != nil && o.Warn != nil {
 		o.Warn(fmt.Sprintf("the local store is not used: %v", err))
 	}
+	g.addPackages(o)
 	g.Mirror.Start(ctx)
-	g.Handler = g.Mirror
+	g.startPackages(ctx)
 	return g, nil
 }
 
@@ -93,6 +99,7 @@ func (g *Gateway) openStore(s config.Store) error {
 // Close ends what is still fetched and lets go of the store.
 func (g *Gateway) Close() error {
 	g.Mirror.Close()
+	g.closePackages()
 	g.fetcher.CloseIdleConnections()
 	if g.store == nil {
 		return nil
@@ -155,6 +162,9 @@ func (s *serving) close() {
 func (s *serving) prefix(host string) string { return s.address + "/" + oci.HostPath(host) }
 
 func (s *serving) noteServed(a gateway.Served) {
+	if !strings.HasPrefix(a.Asset.Key, "oci/") {
+		return // package managers may do without, or go elsewhere
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {

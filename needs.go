@@ -24,7 +24,8 @@ const maxDockerfile = 16 << 20
 type recipe struct {
 	path  string // for people; empty where the Dockerfile is not at hand
 	needs []dockerfile.Need
-	stdin []byte // the Dockerfile where it came by standard input; else nil
+	text  []byte // what the Dockerfile says; nil where it is not at hand
+	stdin []byte // the same where it came by standard input; else nil
 }
 
 // readRecipe reads the Dockerfile of a build and lists what it needs. A
@@ -50,6 +51,7 @@ func readRecipe(args buildx.Args, dir string, stdin io.Reader, getenv func(strin
 	if len(bytes.TrimSpace(src)) == 0 {
 		return rec, dockerfileError(at, errors.New("the file is empty"))
 	}
+	rec.text = src
 	rec.needs, err = needsIn(src, args, getenv)
 	if err != nil {
 		return rec, dockerfileError(at, err)
@@ -72,7 +74,7 @@ func readResilient(path string, args buildx.Args, getenv func(string) (string, b
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	rec := recipe{path: path}
+	rec := recipe{path: path, text: src}
 	if err == nil {
 		rec.needs, err = needsIn(src, args, getenv)
 	}

@@ -83,6 +83,7 @@ func (b *build) route(ctx context.Context, p plan.Plan, req *engine.Request) err
 		req.Routes = append(req.Routes, engine.Route{Host: host, Prefix: b.mirror.prefix(host)})
 	}
 	req.Keep = held
+	b.prepare(ctx, rec, slices.Concat(held, slices.Collect(maps.Keys(p.Substitutes))), req)
 	return nil
 }
 

@@ -78,17 +78,23 @@ func (c clients) first(variables []string, command ...string) string {
 	if len(command) == 0 {
 		return ""
 	}
-	cmd := exec.CommandContext(c.ctx, command[0], command[1:]...)
+	out, err := c.output(command[0], command[1:]...)
+	if err != nil {
+		return ""
+	}
+	return out
+}
+
+// output runs a command that tells of this machine's own settings.
+func (c clients) output(command string, args ...string) (string, error) {
+	cmd := exec.CommandContext(c.ctx, command, args...)
 	// A project may ask for another toolchain, which would be downloaded now,
 	// and may set registries: neither is for this machine's own settings.
 	cmd.Dir = "/"
 	cmd.Env = append(slices.Clone(c.env), "GOTOOLCHAIN=local")
 	cmd.WaitDelay = 100 * time.Millisecond
 	out, err := cmd.Output()
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(out))
+	return strings.TrimSpace(string(out)), err
 }
 
 // proxyList reads a GOPROXY. What is no proxy over HTTP (direct, off, a folder)

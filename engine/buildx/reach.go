@@ -75,6 +75,31 @@ func remoteWall(address string) string {
 	return "it runs on another host"
 }
 
+// networkLabel is the label of a BuildKit worker that names the network of its
+// steps: "host", "cni", "bridge", …. A Docker Engine's own has none.
+const networkLabel = "org.mobyproject.buildkit.worker.network"
+
+// Shares reports whether the steps of a build with --network of this value run
+// in this host's network, so that they reach its loopback address, and if not,
+// why.
+func (b Builder) Shares(network string) (ok bool, why string) {
+	if ok, why := b.Reaches(); !ok {
+		return false, why
+	}
+	switch network {
+	case "none":
+		return false, "the steps have no network"
+	case "host":
+		return true, ""
+	}
+	for _, n := range b.Nodes {
+		if n.Labels[networkLabel] != "host" {
+			return false, "the builder's steps have a network of their own (--network=host shares this machine's)"
+		}
+	}
+	return true, ""
+}
+
 // A witness knows the addresses of the gateway, and what a build says that
 // could not connect to them.
 type witness struct{ addresses []string }

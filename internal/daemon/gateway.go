@@ -41,6 +41,7 @@ func Gateway(ctx context.Context, o GatewayOptions) error {
 	// What is under way outlives ctx: Serve waits for it.
 	g, err := outlast.NewGateway(context.WithoutCancel(ctx), outlast.GatewayOptions{
 		Settings: o.Settings, OnTry: o.Tried, OnServe: o.Served, Warn: o.Warn,
+		Packages: outlast.FindPackages(ctx, o.Settings, nil, nil),
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())

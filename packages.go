@@ -1,0 +1,122 @@
+package outlast
+
+import (
+	"cmp"
+	"context"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/outlast-build/outlast/gateway"
+	"github.com/outlast-build/outlast/gateway/gomod"
+	"github.com/outlast-build/outlast/gateway/npm"
+	"github.com/outlast-build/outlast/internal/config"
+)
+
+// PackageSources say where packages may be had. What is empty is not served.
+type PackageSources struct {
+	Go  gomod.Settings
+	NPM npm.Settings
+	Apt []gateway.Site
+
+	// Hosts are those that the proxy may connect to wherever they are: what
+	// the user has named.
+	Hosts []string
+}
+
+// FindPackages reads the settings, and what the package managers of this
+// machine are set to where those say nothing: at most a second is spent on
+// asking them. Only the managers that are named are looked for; nil means all.
+func FindPackages(ctx context.Context, s config.Settings, env []string, managers map[string]bool) PackageSources {
+	if env == nil {
+		env = os.Environ()
+	}
+	if managers == nil {
+		managers = map[string]bool{"go": true, "npm": true, "apt": true}
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	c := clients{ctx, env}
+	var p PackageSources
+	var both sync.WaitGroup
+	if managers["go"] {
+		both.Go(func() { p.Go = c.goSettings(s.Packages.Go) })
+	}
+	if managers["npm"] || managers["pnpm"] {
+		both.Go(func() { p.NPM = c.npmSettings(s.Packages) })
+	}
+	both.Wait()
+	for _, one := range s.Packages.Apt {
+		place, at, _ := strings.Cut(one, "=")
+		i := slices.IndexFunc(p.Apt, func(site gateway.Site) bool { return site.Place == place })
+		if i < 0 {
+			p.Apt = append(p.Apt, gateway.Site{Place: place})
+			i = len(p.Apt) - 1
+		}
+		p.Apt[i].Mirrors = append(p.Apt[i].Mirrors, at)
+	}
+	p.Hosts = append(slices.Clone(s.Packages.Hosts), meant(p.Apt)...)
+	return p
+}
+
+// goSettings are those of the go command, with other proxies if there are any.
+// A proxy's login stays with this process.
+func (c clients) goSettings(proxies []string) gomod.Settings {
+	names := []string{"GOPROXY", "GOSUMDB", "GONOPROXY", "GONOSUMDB"}
+	set := make(map[string]string)
+	if out, err := c.output("go", append([]string{"env"}, names...)...); err == nil {
+		for i, line := range strings.Split(out, "\n") {
+			if i < len(names) {
+				set[names[i]] = strings.TrimSpace(line)
+			}
+		}
+	} else {
+		private := c.first([]string{"GOPRIVATE"})
+		set = map[string]string{"GOPROXY": c.first([]string{"GOPROXY"}), "GOSUMDB": c.first([]string{"GOSUMDB"}),
+			"GONOPROXY": cmp.Or(c.first([]string{"GONOPROXY"}), private), "GONOSUMDB": cmp.Or(c.first([]string{"GONOSUMDB"}), private)}
+	}
+	if len(proxies) == 0 {
+		for _, u := range proxyList(cmp.Or(set["GOPROXY"], goProxy)) {
+			proxies = append(proxies, u.String())
+		}
+	}
+	return gomod.Settings{Proxies: proxies, SumDB: set["GOSUMDB"], Private: set["GONOPROXY"], NoSum: set["GONOSUMDB"]}
+}
+
+func (c clients) npmSettings(s config.Packages) npm.Settings {
+	own := npm.Settings{Private: s.Private}
+	if len(s.NPM) > 0 {
+		own.Registry, own.Mirrors = s.NPM[0], s.NPM[1:]
+		return own
+	}
+	at := address(c.first([]string{"npm_config_registry", "NPM_CONFIG_REGISTRY"}, "npm", "config", "get", "registry"))
+	if at != nil && at.User == nil {
+		own.Registry = at.String()
+	}
+	return own
+}
+
+// meant are the hosts of mirrors, and of the proxies that this process itself
+// goes by.
+func meant(sites []gateway.Site) []string {
+	var hosts []string
+	for _, s := range sites {
+		for _, m := range s.Mirrors {
+			if u := address(m); u != nil {
+				hosts = append(hosts, u.Host)
+			}
+		}
+	}
+	for _, scheme := range []string{"http", "https"} {
+		r := &http.Request{URL: &url.URL{Scheme: scheme, Host: "host.invalid"}}
+		if u, err := http.ProxyFromEnvironment(r); err == nil && u != nil {
+			hosts = append(hosts, u.Host, net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "80")))
+		}
+	}
+	return hosts
+}

@@ -1,0 +1,114 @@
+package outlast_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/outlast-build/outlast/engine"
+	"github.com/outlast-build/outlast/engine/enginetest"
+	"github.com/outlast-build/outlast/record"
+)
+
+// onStage serves modules beside the stage's registry.
+func onStage(t *testing.T) *stage {
+	t.Helper()
+	s := newStage(t)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/example.com/x/@v/list" {
+			http.NotFound(w, r)
+			return
+		}
+		io.WriteString(w, "v1.0.0\n")
+	}))
+	t.Cleanup(proxy.Close)
+	s.settings.Packages.Go = []string{proxy.URL}
+	return s
+}
+
+// download asks what GOPROXY names for a list of versions, as a step would.
+func download(ctx context.Context, req engine.Request) error {
+	proxy, _, _ := strings.Cut(string(req.Secrets["outlast-goproxy"]), "|")
+	resp, err := http.Get(proxy + "/example.com/x/@v/list")
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if body, _ := io.ReadAll(resp.Body); string(body) != "v1.0.0\n" {
+		return io.ErrUnexpectedEOF
+	}
+	return pull(ctx, req)
+}
+
+func TestPackageManagersGoThroughTheGateway(t *testing.T) {
+	s := onStage(t)
+	s.write(t, "Dockerfile", "FROM "+s.host+"/base:1\nRUN go mod download && apt-get update\nRUN GOPROXY=off go build\n")
+	e := &enginetest.Engine{Scripts: []enginetest.Script{{Run: download}}}
+	if run, err := s.build(e); err != nil || run.Outcome != record.Built {
+		t.Fatalf("got %s, %v, want built", run.Outcome, err)
+	}
+	req := e.Requests()[0]
+	text := string(req.Text)
+	if strings.Count(text, "id=outlast-goproxy,env=GOPROXY") != 1 || strings.Count(text, "env=APT_CONFIG") != 1 {
+		t.Errorf("got\n%s", text)
+	}
+	for _, added := range req.Added {
+		text = strings.ReplaceAll(text, added, "")
+	}
+	if want := "FROM " + s.host + "/base:1\nRUN go mod download && apt-get update\nRUN GOPROXY=off go build\n"; text != want {
+		t.Errorf("without what was added: got\n%s", text)
+	}
+	if conf := string(req.Secrets["outlast-apt"]); !strings.Contains(conf, `Error-Mode "any"`) || !strings.Contains(conf, `Acquire::http::Proxy "http://127.0.0.1:`) {
+		t.Errorf("apt's configuration: %s", conf)
+	}
+	if got := string(req.Secrets["outlast-apt-config"]); got != "/dev/outlast/apt.conf" {
+		t.Errorf("APT_CONFIG: got %q", got)
+	}
+}
+
+// A private engine has steps in a network of their own.
+type private struct{ *enginetest.Engine }
+
+func (private) Shares(string) (bool, string) { return false, "it is elsewhere" }
+
+func TestWhatIsNotPrepared(t *testing.T) {
+	for _, tt := range []struct {
+		name, file, note string
+		change           func(*stage) []string
+		engine           func(*enginetest.Engine) engine.Engine
+	}{
+		{name: "nothing asks for packages", file: "RUN true\n"},
+		{name: "it is switched off", file: "RUN go mod download\n", change: func(s *stage) []string { s.settings.Packages.Prepare = false; return nil }},
+		{name: "steps elsewhere", file: "RUN go mod download\n", note: "it is elsewhere", engine: func(e *enginetest.Engine) engine.Engine { return private{e} }},
+		{name: "an old frontend", file: "RUN go mod download\n", note: "1.10",
+			change: func(*stage) []string { return []string{"--build-arg", "BUILDKIT_SYNTAX=docker/dockerfile:1.4"} }},
+		{name: "the user's own value", file: "ENV GOPROXY=off\nRUN go mod tidy && go get x\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := onStage(t)
+			s.write(t, "Dockerfile", "FROM "+s.host+"/base:1\n"+tt.file)
+			var args []string
+			if tt.change != nil {
+				args = tt.change(s)
+			}
+			scripted := &enginetest.Engine{}
+			var e engine.Engine = scripted
+			if tt.engine != nil {
+				e = tt.engine(scripted)
+			}
+			run, err := s.build(e, args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if req := scripted.Requests()[0]; req.Text != nil || req.Secrets != nil {
+				t.Errorf("got %q", req.Text)
+			}
+			if notes := strings.Join(run.Notes, "\n"); !strings.Contains(notes, tt.note) {
+				t.Errorf("got notes %q, want %q", notes, tt.note)
+			}
+		})
+	}
+}
