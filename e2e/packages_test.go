@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"archive/tar"
+	"crypto/sha256"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -134,5 +137,70 @@ func TestAptInARunSurvives(t *testing.T) {
 	got.want(t, 0)
 	if n := strings.Count(got.text(), "CACHED"); n != 2 {
 		t.Errorf("got %d steps CACHED, want 2:\n%s", n, got.text())
+	}
+}
+
+// entry is what a file of an image is, but for its times.
+type entry struct {
+	mode     int64
+	uid, gid int
+	link     string
+	sum      [sha256.Size]byte
+}
+
+// files reads an image's files from an archive.
+func files(t *testing.T, path string) map[string]entry {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	all := make(map[string]entry)
+	for r := tar.NewReader(f); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[h.Name] = entry{h.Mode, h.Uid, h.Gid, h.Linkname, sha256.Sum256(body)}
+	}
+}
+
+// The step asks nobody: it shows what the mounts themselves leave behind.
+func TestThePreparedImageIsTheSame(t *testing.T) {
+	b := newBench(t, publicSites)
+	dir := b.context(`FROM debian:latest
+RUN apt-get -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=/dev/null update && \
+    rm -rf /var/cache/apt /var/log && if [ -e /dev/outlast/apt.conf ]; then echo prepared; fi
+`)
+	images := make(map[string]map[string]entry)
+	for _, prepare := range []string{"true", "false"} {
+		to := filepath.Join(t.TempDir(), "image.tar")
+		got := b.build(dir, "--set", "packages.prepare="+prepare, "--output", "type=tar,dest="+to)
+		got.want(t, 0)
+		if has := strings.Contains(got.text(), " prepared\n"); has != (prepare == "true") {
+			t.Errorf("packages.prepare=%s: the step was prepared: %t\n%s", prepare, has, got.text())
+		}
+		images[prepare] = files(t, to)
+	}
+	if len(images["true"]) < 1000 {
+		t.Fatalf("got %d files, want those of Debian", len(images["true"]))
+	}
+	for name, want := range images["false"] {
+		if got, ok := images["true"][name]; got != want {
+			t.Errorf("%s: got %+v (there: %t), want %+v", name, got, ok, want)
+		}
+	}
+	for name := range images["true"] {
+		if _, ok := images["false"][name]; !ok {
+			t.Errorf("%s is in the prepared image alone", name)
+		}
 	}
 }
