@@ -17,6 +17,7 @@ import (
 	"github.com/outlast-build/outlast/gateway/forward"
 	"github.com/outlast-build/outlast/gateway/gomod"
 	"github.com/outlast-build/outlast/gateway/npm"
+	"github.com/outlast-build/outlast/gateway/pypi"
 )
 
 // A service is an ecosystem at its place on the gateway's port.
@@ -39,7 +40,22 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	// Some versions of npm drop the path of the registry where they put its
+	// host in place of another one.
+	if npm := g.service("npm"); npm != nil && strings.Contains(r.URL.Path, "/-/") && !strings.HasPrefix(r.URL.Path, "/v2/") {
+		npm.mirror.ServeHTTP(w, r)
+		return
+	}
 	g.Mirror.ServeHTTP(w, r)
+}
+
+func (g *Gateway) service(manager string) *service {
+	for i := range g.services {
+		if g.services[i].manager == manager {
+			return &g.services[i]
+		}
+	}
+	return nil
 }
 
 // Serves reports whether the gateway knows where a manager's packages are.
@@ -47,12 +63,7 @@ func (g *Gateway) Serves(manager string) bool {
 	if manager == "pnpm" {
 		manager = "npm"
 	}
-	for _, s := range g.services {
-		if s.manager == manager {
-			return true
-		}
-	}
-	return false
+	return g.service(manager) != nil
 }
 
 // addPackages adds the ecosystems that there are sources for, and the proxy.
@@ -81,7 +92,18 @@ func (g *Gateway) addPackages(o GatewayOptions) {
 		if err != nil {
 			warn(err)
 		} else {
+			if at := address(p.Registry); at != nil {
+				g.npmHost = at.Hostname()
+			}
 			g.add(service{"npm", npm.Prefix, g.mirrorOf(protocol, g.fetcher, protocol.Upstreams, o)})
+		}
+	}
+	if p := o.Packages.Python; p.Index != "" {
+		protocol, err := pypi.New(p, g.fetcher.Transport())
+		if err != nil {
+			warn(err)
+		} else {
+			g.add(service{"pip", pypi.Prefix, g.mirrorOf(protocol, g.fetcher, protocol.Upstreams, o)})
 		}
 	}
 	g.addProxy(o, warn)

@@ -36,6 +36,7 @@ type Gateway struct {
 	fetcher  *fetch.Fetcher
 
 	services []service      // all the other ecosystems
+	npmHost  string         // of npm's registry
 	guarded  *fetch.Fetcher // for hosts that a client names
 	proxy    *forward.Proxy
 }

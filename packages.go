@@ -15,6 +15,7 @@ import (
 	"github.com/outlast-build/outlast/gateway"
 	"github.com/outlast-build/outlast/gateway/gomod"
 	"github.com/outlast-build/outlast/gateway/npm"
+	"github.com/outlast-build/outlast/gateway/pypi"
 	"github.com/outlast-build/outlast/internal/config"
 )
 
@@ -23,6 +24,8 @@ type PackageSources struct {
 	Go  gomod.Settings
 	NPM npm.Settings
 	Apt []gateway.Site
+
+	Python pypi.Settings
 
 	// Hosts are those that the proxy may connect to wherever they are: what
 	// the user has named.
@@ -37,7 +40,7 @@ func FindPackages(ctx context.Context, s config.Settings, env []string, managers
 		env = os.Environ()
 	}
 	if managers == nil {
-		managers = map[string]bool{"go": true, "npm": true, "apt": true}
+		managers = map[string]bool{"go": true, "npm": true, "apt": true, "pip": true}
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -49,6 +52,9 @@ func FindPackages(ctx context.Context, s config.Settings, env []string, managers
 	}
 	if managers["npm"] || managers["pnpm"] {
 		both.Go(func() { p.NPM = c.npmSettings(s.Packages) })
+	}
+	if managers["pip"] {
+		p.Python = c.pipSettings(s.Packages.Pip)
 	}
 	both.Wait()
 	for _, one := range s.Packages.Apt {
@@ -99,6 +105,17 @@ func (c clients) npmSettings(s config.Packages) npm.Settings {
 		own.Registry = at.String()
 	}
 	return own
+}
+
+// pipSettings are those of the environment where there are no others.
+func (c clients) pipSettings(indexes []string) pypi.Settings {
+	if len(indexes) > 0 {
+		return pypi.Settings{Index: indexes[0], Mirrors: indexes[1:]}
+	}
+	if at := address(c.first([]string{"PIP_INDEX_URL"})); at != nil && at.User == nil {
+		return pypi.Settings{Index: at.String()}
+	}
+	return pypi.Settings{}
 }
 
 // meant are the hosts of mirrors, and of the proxies that this process itself

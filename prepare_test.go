@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/outlast-build/outlast"
 	"github.com/outlast-build/outlast/engine"
 	"github.com/outlast-build/outlast/engine/enginetest"
 	"github.com/outlast-build/outlast/record"
@@ -110,5 +111,51 @@ func TestWhatIsNotPrepared(t *testing.T) {
 				t.Errorf("got notes %q, want %q", notes, tt.note)
 			}
 		})
+	}
+}
+
+func TestEachManagerIsToldItsPlace(t *testing.T) {
+	s := onStage(t)
+	s.settings.Packages.NPM = []string{"https://npm.example.com/registry/"}
+	s.settings.Packages.Pip = []string{"https://pypi.example.com/simple/"}
+	s.write(t, "Dockerfile", "FROM "+s.host+"/base:1\nRUN npm ci && pip install x\n")
+	e := &enginetest.Engine{}
+	if _, err := s.build(e); err != nil {
+		t.Fatal(err)
+	}
+	req := e.Requests()[0]
+	for id, want := range map[string]string{
+		"outlast-npm":        "/npm/\nreplace-registry-host=npm.example.com\n",
+		"outlast-npm-config": "/dev/outlast/npmrc",
+		"outlast-pip":        "/pypi/simple/\n",
+		"outlast-pip-config": "/dev/outlast/pip.conf",
+	} {
+		if got := string(req.Secrets[id]); !strings.Contains(got, want) || !strings.Contains(string(req.Text), "id="+id+",") {
+			t.Errorf("%s: got %q, want %q, in\n%s", id, got, want, req.Text)
+		}
+	}
+}
+
+func TestOnePortServesAll(t *testing.T) {
+	s := onStage(t)
+	g, err := outlast.NewGateway(t.Context(), outlast.GatewayOptions{Settings: s.settings,
+		Packages: outlast.FindPackages(t.Context(), s.settings, []string{"npm_config_registry=http://127.0.0.1:1/", "PIP_INDEX_URL=http://127.0.0.1:1/simple/"}, nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	for path, want := range map[string]int{
+		"/v2/":                                 http.StatusOK,
+		"/go/example.com/x/@v/list":            http.StatusOK,
+		"/deb/http/deb.example.com/x":          http.StatusForbidden, // named by nobody
+		"http://127.0.0.1:1/dists/x/Release":   http.StatusBadGateway,
+		"http://127.0.0.1:1/":                  http.StatusForbidden,
+		"http://deb.example.com/pool/a/../../": http.StatusBadGateway,
+	} {
+		w := httptest.NewRecorder()
+		g.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		if w.Code != want {
+			t.Errorf("%s: got %d %s, want %d", path, w.Code, w.Body, want)
+		}
 	}
 }

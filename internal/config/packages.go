@@ -12,6 +12,7 @@ type Packages struct {
 	Prepare bool     // RUNs are led through the gateway
 	Go      []string // addresses of module proxies, in order
 	NPM     []string // addresses of npm's registry and of what stands in for it
+	Pip     []string // addresses of an index of Python packages and of what stands in for it
 	Private []string // npm packages and scopes that the registry alone is asked for
 	Apt     []string // PLACE=ADDRESS: mirrors of repositories
 	Hosts   []string // HOST or HOST:PORT that may be at no public address
