@@ -86,6 +86,11 @@ func (b Builder) Shares(network string) (ok bool, why string) {
 	if ok, why := b.Reaches(); !ok {
 		return false, why
 	}
+	for _, n := range b.Nodes {
+		if old(n.Version) {
+			return false, "BuildKit " + n.Version + " does not know secrets as variables (it does from 0.16 on)"
+		}
+	}
 	switch network {
 	case "none":
 		return false, "the steps have no network"
@@ -98,6 +103,15 @@ func (b Builder) Shares(network string) (ok bool, why string) {
 		}
 	}
 	return true, ""
+}
+
+var oldVersion = regexp.MustCompile(`^(v?0\.([1-9]|1[0-5])|1\d|2\d)\.`)
+
+// old reports whether a BuildKit comes with a Dockerfile frontend before 1.10.
+// A Docker Engine of those days says no version, or its own; one built from
+// source says 0.0.0.
+func old(version string) bool {
+	return version == "" || oldVersion.MatchString(version)
 }
 
 // A witness knows the addresses of the gateway, and what a build says that
