@@ -85,7 +85,7 @@ func (w *world) serve(name string, backend http.Handler) string {
 	w.t.Cleanup(func() { s.Close() })
 	w.services[name] = s
 	host := strings.ReplaceAll(name, ".", "-") + ".example.com"
-	w.dns.Names[host] = []netip.Addr{netip.MustParseAddr("127.0.0.1")}
+	w.dns.Add(host, netip.MustParseAddr("127.0.0.1"))
 	_, port, _ := net.SplitHostPort(s.Host())
 	return "http://" + host + ":" + port
 }

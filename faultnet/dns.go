@@ -319,7 +319,9 @@ func (d *DNS) answer(query []byte, network string) []byte {
 	}
 	reply := dnsmessage.Header{ID: header.ID, Response: true, OpCode: header.OpCode,
 		RecursionDesired: header.RecursionDesired, RecursionAvailable: true, RCode: fault.code}
+	d.mu.Lock()
 	addrs, known := d.Names[name]
+	d.mu.Unlock()
 	switch {
 	case fault.code != dnsmessage.RCodeSuccess:
 		addrs = nil
@@ -334,6 +336,17 @@ func (d *DNS) answer(query []byte, network string) []byte {
 		return nil
 	}
 	return message
+}
+
+// Add gives a name, in lower case and without a dot at the end, its addresses,
+// also while the server runs.
+func (d *DNS) Add(name string, addrs ...netip.Addr) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.Names == nil {
+		d.Names = make(map[string][]netip.Addr)
+	}
+	d.Names[name] = addrs
 }
 
 func (d *DNS) pause(wait time.Duration) bool {
