@@ -52,7 +52,7 @@ func (s *screen) show(at time.Duration, line string) {
 func (s *screen) matters(line string) (text, color string) {
 	switch {
 	case strings.HasPrefix(line, "outlast: "):
-		text, color = line, good
+		text, color = s.named(line), good
 		if strings.Contains(line, "error") {
 			color = bad
 		}
@@ -67,10 +67,7 @@ func (s *screen) matters(line string) (text, color string) {
 			return "", ""
 		}
 		if strings.HasPrefix(text, "[outlast]") {
-			color = good
-			if names := s.net.who(text); len(names) == 1 {
-				text += " (" + names[0] + ")"
-			}
+			text, color = s.named(text), good
 		}
 	default:
 		return "", ""
@@ -81,6 +78,15 @@ func (s *screen) matters(line string) (text, color string) {
 	}
 	s.seen[text] = true
 	return text, color
+}
+
+// named says whose address stands in a line. The lines of the summary name who
+// served instead, and say enough.
+func (s *screen) named(text string) string {
+	if names := s.net.who(text); len(names) == 1 && !strings.Contains(text, " requests)") {
+		return text + " (" + names[0] + ")"
+	}
+	return text
 }
 
 // wrapOrCut makes lines of text: what is said in colour is said whole.
