@@ -4,9 +4,9 @@ package diagnose
 // earlier failed in silence: a package that is not in a list which was not
 // downloaded. Alone they mean what they say.
 func (d Diagnosis) Consequence() bool {
-	for i := range table {
-		if table[i].Name == d.Pattern {
-			return table[i].Weight == Consequence
+	for _, e := range table() {
+		if e.Name == d.Pattern {
+			return e.Weight == Consequence
 		}
 	}
 	return false

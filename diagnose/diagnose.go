@@ -14,7 +14,6 @@ package diagnose
 
 import (
 	"io"
-	"regexp"
 	"strings"
 
 	"github.com/outlast-build/outlast/fault"
@@ -72,7 +71,7 @@ func Diagnose(s Step) Diagnosis {
 }
 
 // bracket is what BuildKit puts before the name of a step.
-var bracket = regexp.MustCompile(`^\[[^\]]*\] `)
+var bracket = re(`^\[[^\]]*\] `)
 
 // ReadWith is Read by those patterns alone for which keep is true. It is there
 // to measure what patterns are worth.
@@ -81,7 +80,7 @@ func ReadWith(r io.Reader, keep func(Pattern) bool) (Diagnosis, error) {
 	_, err := k.ReadFrom(narrow(r))
 	l := parse(k.lines())
 	l.table = nil
-	for _, e := range table {
+	for _, e := range table() {
 		if keep(e.Pattern) {
 			l.table = append(l.table, e)
 		}

@@ -1,7 +1,6 @@
 package diagnose
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/outlast-build/outlast/fault"
@@ -123,12 +122,12 @@ func (l *log) diagnosis(h hit) Diagnosis {
 }
 
 // errorLike finds a line to show where no pattern knows one.
-var errorLike = regexp.MustCompile(`(?i)error|fail|fatal|panic|cannot|unable|denied|not found|exception|refused|timed? ?out`)
+var errorLike = re(`(?i)error|fail|fatal|panic|cannot|unable|denied|not found|exception|refused|timed? ?out`)
 
 // frame is a line of a stack trace: it names functions, not causes.
-var frame = regexp.MustCompile(`^at \S.*\(`)
+var frame = re(`^at \S.*\(`)
 
-var pushes = regexp.MustCompile(`failed to push|(?:PUT|POST|PATCH) request|blobs/uploads|pull(?:%2C|,)push`)
+var pushes = re(`failed to push|(?:PUT|POST|PATCH) request|blobs/uploads|pull(?:%2C|,)push`)
 
 // pushing reports whether the failure is one of a push.
 func (l *log) pushing(text string) bool {

@@ -1,7 +1,6 @@
 package diagnose
 
 import (
-	"regexp"
 	"strings"
 )
 
@@ -25,43 +24,43 @@ type log struct {
 }
 
 var (
-	stepFailed = regexp.MustCompile(`^(?:ERROR|CANCELED)(?::|$)`)
-	numbered   = regexp.MustCompile(`^\s*\d+ \|(?: |\t|$)`)
-	excerpted  = regexp.MustCompile(`^\s*\d+ \|\s+(?:>>>\s*)?(?i:FROM|RUN|COPY|ADD|ARG|ENV|WORKDIR|USER|CMD|ENTRYPOINT|LABEL|EXPOSE|SHELL|VOLUME|ONBUILD|HEALTHCHECK)\s`)
-	arrow      = regexp.MustCompile(`^\s*\d+ \|\s*>>>\s?(.*)$`)
-	rule       = regexp.MustCompile(`^-{6,}$`)
+	stepFailed = re(`^(?:ERROR|CANCELED)(?::|$)`)
+	numbered   = re(`^\s*\d+ \|(?: |\t|$)`)
+	excerpted  = re(`^\s*\d+ \|\s+(?:>>>\s*)?(?i:FROM|RUN|COPY|ADD|ARG|ENV|WORKDIR|USER|CMD|ENTRYPOINT|LABEL|EXPOSE|SHELL|VOLUME|ONBUILD|HEALTHCHECK)\s`)
+	arrow      = re(`^\s*\d+ \|\s*>>>\s?(.*)$`)
+	rule       = re(`^-{6,}$`)
 
 	// Lines that sound bad and mean nothing.
-	noise = regexp.MustCompile(`^(?:dpkg-preconfigure|debconf|invoke-rc\.d|policy-rc\.d|update-alternatives|ldconfig|find|update-rc\.d): |^fatal: not a git repository|^[Cc]ache not found`)
+	noise = re(`^(?:dpkg-preconfigure|debconf|invoke-rc\.d|policy-rc\.d|update-alternatives|ldconfig|find|update-rc\.d): |^fatal: not a git repository|^[Cc]ache not found`)
 
 	// Lines that show a command or an instruction, not what it wrote.
-	headers = []*regexp.Regexp{
-		regexp.MustCompile(`^(?:=> )?(?:> )?(?:(?:ERROR|CACHED|CANCELED) )?\[(?:[\w./:+ \-]+ )?\d+/\d+\] (.*)$`), // [build 2/5] RUN x
-		regexp.MustCompile(`^(?:=> )?(?:> )?(?:(?:ERROR|CACHED|CANCELED) )?(\[internal\] .*)$`),
-		regexp.MustCompile(`^(?:=> )?(?:> )?(?:(?:ERROR|CACHED|CANCELED) )?(?:\[[^\]]*\] )?((?:exporting (?:to|cache)|importing cache manifest|booting buildkit|pushing (?:layers|manifest)|merging manifest list)\b[^"]*?):?$`),
-		regexp.MustCompile(`^(?:=> )?(?:(?:ERROR|CACHED|CANCELED) )?((?:\[\w[\w\-]* ?internal\] )?load (?:metadata|build definition|\.dockerignore|build context|git source).*)$`),
-		regexp.MustCompile(`^Step \d+(?:/\d+)? : (.*)$`),
-		regexp.MustCompile(`^(?:\[\d+/\d+\] )?STEP \d+(?:/\d+)?: (.*)$`),
-		regexp.MustCompile(`^\++ (.+)$`),
-		regexp.MustCompile(`^(?:\[[^\]]*\])?\$ (.+)$`),
-		regexp.MustCompile(`^((?:FROM|RUN) .*|(?:COPY|ADD) [^:]*)$`),
+	headers = []*Expression{
+		re(`^(?:=> )?(?:> )?(?:(?:ERROR|CACHED|CANCELED) )?\[(?:[\w./:+ \-]+ )?\d+/\d+\] (.*)$`), // [build 2/5] RUN x
+		re(`^(?:=> )?(?:> )?(?:(?:ERROR|CACHED|CANCELED) )?(\[internal\] .*)$`),
+		re(`^(?:=> )?(?:> )?(?:(?:ERROR|CACHED|CANCELED) )?(?:\[[^\]]*\] )?((?:exporting (?:to|cache)|importing cache manifest|booting buildkit|pushing (?:layers|manifest)|merging manifest list)\b[^"]*?):?$`),
+		re(`^(?:=> )?(?:(?:ERROR|CACHED|CANCELED) )?((?:\[\w[\w\-]* ?internal\] )?load (?:metadata|build definition|\.dockerignore|build context|git source).*)$`),
+		re(`^Step \d+(?:/\d+)? : (.*)$`),
+		re(`^(?:\[\d+/\d+\] )?STEP \d+(?:/\d+)?: (.*)$`),
+		re(`^\++ (.+)$`),
+		re(`^(?:\[[^\]]*\])?\$ (.+)$`),
+		re(`^((?:FROM|RUN) .*|(?:COPY|ADD) [^:]*)$`),
 	}
 
 	// Errors that repeat the command in front of what became of it.
-	quoting = []*regexp.Regexp{
-		regexp.MustCompile(`^(.*?)process "(.*)" (did not complete successfully.*)$`),
-		regexp.MustCompile(`^(.*?)executor failed running \[(.*)\](: .*)$`),
-		regexp.MustCompile(`^(.*?)The command '(.*)' (returned a non-zero code.*)$`),
-		regexp.MustCompile(`^(.*?)building at STEP "(.*)"(: .*)$`),
+	quoting = []*Expression{
+		re(`^(.*?)process "(.*)" (did not complete successfully.*)$`),
+		re(`^(.*?)executor failed running \[(.*)\](: .*)$`),
+		re(`^(.*?)The command '(.*)' (returned a non-zero code.*)$`),
+		re(`^(.*?)building at STEP "(.*)"(: .*)$`),
 	}
-	quotingOpen = regexp.MustCompile(`^(.*?)(?:process "|executor failed running \[|The command ')(/bin/.*)$`)
+	quotingOpen = re(`^(.*?)(?:process "|executor failed running \[|The command ')(/bin/.*)$`)
 
-	warning = regexp.MustCompile(`^(?i:\[?warn(?:ing)?\]?\b[:! ]|npm warn|(?:gyp |\w+ )?WARN\b|W: |info\b|\[INFO\]|info: |debug: |notice|\[notice\]|Ign:|Get:|Hit:|Retry|\(?node:\d+\) Warning)|^\w+: WARNING: |\bRetrying\b|will retry|retrying in|\btries remaining|: warning: `)
+	warning = re(`^(?i:\[?warn(?:ing)?\]?\b[:! ]|npm warn|(?:gyp |\w+ )?WARN\b|W: |info\b|\[INFO\]|info: |debug: |notice|\[notice\]|Ign:|Get:|Hit:|Retry|\(?node:\d+\) Warning)|^\w+: WARNING: |\bRetrying\b|will retry|retrying in|\btries remaining|: warning: `)
 )
 
 // parse finds the structure of the lines.
 func parse(lines []line) *log {
-	l := &log{table: table}
+	l := &log{table: table()}
 	sources := excerpts(lines)
 	names := make(map[string]string) // command of each step
 	for i, raw := range lines {
@@ -175,7 +174,7 @@ func undress(s string) string {
 	return s
 }
 
-var word = regexp.MustCompile(`^[\w.\-+]+$`)
+var word = re(`^[\w.\-+]+$`)
 
 // programs lists what a shell command calls, each once, in order: a guess good
 // enough to tell curl from pip.

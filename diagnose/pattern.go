@@ -1,10 +1,10 @@
 package diagnose
 
 import (
-	"regexp"
 	"regexp/syntax"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/outlast-build/outlast/fault"
 )
@@ -16,10 +16,10 @@ type Pattern struct {
 	Kind    fault.Kind // what failed in it
 	Weight  Weight     // how much the words say
 	Help    Help       // what can help; zero where the kind tells
-	Match   *regexp.Regexp
-	Command *regexp.Regexp // where it is set, the command that failed must match, too
-	Sample  string         // a line (behind that of the command, if that counts) that it matches and that no earlier pattern takes
-	Hint    string         // what to do; empty where the kind tells
+	Match   *Expression
+	Command *Expression // where it is set, the command that failed must match, too
+	Sample  string      // a line (behind that of the command, if that counts) that it matches and that no earlier pattern takes
+	Hint    string      // what to do; empty where the kind tells
 }
 
 // A Weight says how much a pattern's words prove. Of several matches in an
@@ -105,9 +105,9 @@ func (p *Pattern) verdict() verdict {
 // Patterns returns the table. The first pattern that matches a line takes it;
 // one that is Vague or less only where no other matches.
 func Patterns() []Pattern {
-	all := make([]Pattern, len(table))
-	for i := range table {
-		all[i] = table[i].Pattern
+	all := make([]Pattern, len(table()))
+	for i, e := range table() {
+		all[i] = e.Pattern
 	}
 	return all
 }
@@ -120,7 +120,7 @@ type entry struct {
 	needs []string
 }
 
-var table = func() []entry {
+var table = sync.OnceValue(func() []entry {
 	var all []entry
 	for _, rows := range [][]Pattern{firstRows, userRows, cacheRows, machineRows, engineRows, registryRows, packageRows, networkRows, traceRows} {
 		for _, p := range rows {
@@ -128,7 +128,7 @@ var table = func() []entry {
 		}
 	}
 	return all
-}()
+})
 
 // match returns the first pattern that takes a line; a vague one only where no
 // other does.
@@ -161,8 +161,8 @@ func containsAny(s string, words []string) bool {
 
 // literals returns words in lower case of which every match of re contains at
 // least one, or nil if there are no such words.
-func literals(re *regexp.Regexp) []string {
-	parsed, err := syntax.Parse(re.String(), syntax.Perl)
+func literals(e *Expression) []string {
+	parsed, err := syntax.Parse(e.String(), syntax.Perl)
 	if err != nil {
 		return nil
 	}

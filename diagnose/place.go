@@ -2,31 +2,30 @@ package diagnose
 
 import (
 	"net/netip"
-	"regexp"
 	"strings"
 
 	"github.com/outlast-build/outlast/redact"
 )
 
 var (
-	urls    = regexp.MustCompile(`(?i)\b(?:https?|http\+docker|hkps?|git|ftp|ssh)://(?:[^/@\s"'<>]*@)?(\[[0-9a-f:]+\]|[\w.\-]+)(:\d+)?([^\s"'<>\x60]*)`)
-	refused = regexp.MustCompile(`(?i)connection refused|ECONNREFUSED|connect to \S+ port \d+`)
+	urls    = re(`(?i)\b(?:https?|http\+docker|hkps?|git|ftp|ssh)://(?:[^/@\s"'<>]*@)?(\[[0-9a-f:]+\]|[\w.\-]+)(:\d+)?([^\s"'<>\x60]*)`)
+	refused = re(`(?i)connection refused|ECONNREFUSED|connect to \S+ port \d+`)
 
 	// Names of hosts in the words of resolvers, dialers and tools.
-	named = []*regexp.Regexp{
-		regexp.MustCompile(`(?i)\blookup ([\w.\-]+?)\.?(?: on |: |$)`),
-		regexp.MustCompile(`(?i)could(?:n't| not) resolve (?:host|proxy)(?:name)?:? '?([\w\-]+(?:\.[\w\-]+)+)`),
-		regexp.MustCompile(`(?i)(?:failure resolving|could not resolve|unable to resolve host address|bad address|resolve host name for \S*?//) ?['‘"]?([\w.\-]+)`),
-		regexp.MustCompile(`(?i)(?:failed to connect to|connection to|connecting to|host=)\s*'?([\w\-]+(?:\.[\w\-]+)+|localhost)'?`),
-		regexp.MustCompile(`(?i)getaddrinfo (?:ENOTFOUND|EAI_AGAIN) ([\w.\-]+)`),
-		regexp.MustCompile(`(?i)\b(?:dial|read|write) tcp (?:[^\s>]+->)?\[?((?:\d{1,3}\.){3}\d{1,3}|[\w\-]+(?:\.[\w\-]+)+|localhost)\]?:\d+`),
-		regexp.MustCompile(`(?i)\bconnect (?:ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH) \[?([\w.:\-]+?)\]?:\d+`),
-		regexp.MustCompile(`(?i)could not translate host name "([\w.\-]+)"`),
-		regexp.MustCompile(`(?i)\bon host "([\w.\-]+)"`),
-		regexp.MustCompile(`(?i)Cannot initiate the connection to ([\w.\-]+):\d+`),
+	named = []*Expression{
+		re(`(?i)\blookup ([\w.\-]+?)\.?(?: on |: |$)`),
+		re(`(?i)could(?:n't| not) resolve (?:host|proxy)(?:name)?:? '?([\w\-]+(?:\.[\w\-]+)+)`),
+		re(`(?i)(?:failure resolving|could not resolve|unable to resolve host address|bad address|resolve host name for \S*?//) ?['‘"]?([\w.\-]+)`),
+		re(`(?i)(?:failed to connect to|connection to|connecting to|host=)\s*'?([\w\-]+(?:\.[\w\-]+)+|localhost)'?`),
+		re(`(?i)getaddrinfo (?:ENOTFOUND|EAI_AGAIN) ([\w.\-]+)`),
+		re(`(?i)\b(?:dial|read|write) tcp (?:[^\s>]+->)?\[?((?:\d{1,3}\.){3}\d{1,3}|[\w\-]+(?:\.[\w\-]+)+|localhost)\]?:\d+`),
+		re(`(?i)\bconnect (?:ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH) \[?([\w.:\-]+?)\]?:\d+`),
+		re(`(?i)could not translate host name "([\w.\-]+)"`),
+		re(`(?i)\bon host "([\w.\-]+)"`),
+		re(`(?i)Cannot initiate the connection to ([\w.\-]+):\d+`),
 	}
 	// An image with its registry, without a scheme.
-	image = regexp.MustCompile(`(?:^|[\s"'=(:])((?:[\w\-]+\.)+(?:io|com|net|org|dev|aws|cloud|[a-z]{2})(?::\d+)?)/[a-z0-9<][\w./<>\-]*`)
+	image = re(`(?:^|[\s"'=(:])((?:[\w\-]+\.)+(?:io|com|net|org|dev|aws|cloud|[a-z]{2})(?::\d+)?)/[a-z0-9<][\w./<>\-]*`)
 )
 
 // endpoint returns the host at fault: that of the innermost URL of the line,

@@ -1,12 +1,8 @@
 package diagnose
 
 import (
-	"regexp"
-
 	"github.com/outlast-build/outlast/fault"
 )
-
-func re(s string) *regexp.Regexp { return regexp.MustCompile(s) }
 
 // userRows are the mistakes that only the user can mend: in code, tests,
 // Dockerfiles and settings.

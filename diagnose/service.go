@@ -1,54 +1,50 @@
 package diagnose
 
-import (
-	"regexp"
-
-	"github.com/outlast-build/outlast/fault"
-)
+import "github.com/outlast-build/outlast/fault"
 
 // sign is something in a line, a URL or a command that tells which service was
 // being used.
 type sign struct {
 	service string
-	match   *regexp.Regexp
+	match   *Expression
 }
 
 // paths tell a service by the URL that was asked, whatever its host.
 var paths = []sign{
-	{"other", regexp.MustCompile(`(?i)//[^/]*(?:fulcio|rekor|sigstore|terraform|huggingface|nuget|packagist|bazel)`)},
-	{"gha-cache", regexp.MustCompile(`(?i)artifactcache|_apis/artifact|actions-cache|actions-results|results-receiver|actions\.githubusercontent|productionresults`)},
-	{"npm", regexp.MustCompile(`(?i)/-/[^/]*\.tgz|npmjs|yarnpkg|node-gyp|/node-v\d|nodejs\.org|/all_commits/|/v\d[\d.]*/node-v`)},
-	{"auth", regexp.MustCompile(`(?i)//auth\.[\w.\-]+/`)},
-	{"registry", regexp.MustCompile(`(?i)/token\b`)},
-	{"registry", regexp.MustCompile(`(?i)/v2/|registry|/manifests/|/blobs/|docker\.io|gcr\.io|quay\.io|mcr\.microsoft|\.pkg\.dev|ecr\.|pkg-containers`)},
-	{"go-proxy", regexp.MustCompile(`(?i)/@v/|/@latest|goproxy|sumdb|/lookup/\S+@v`)},
-	{"pip", regexp.MustCompile(`(?i)/simple/|pythonhosted|pypi|\.whl\b|conda|/pkgs/main`)},
-	{"apk", regexp.MustCompile(`(?i)APKINDEX|alpinelinux|\.apk\b`)},
-	{"apt", regexp.MustCompile(`(?i)/dists/|/pool/|InRelease|archive\.ubuntu|\.deb$|/debian/|/ubuntu/`)},
-	{"maven", regexp.MustCompile(`(?i)maven|\.jar\b|\.pom\b|gradle|grails|/m2/`)},
-	{"cargo", regexp.MustCompile(`(?i)crates\.io|/crates/|rust-lang`)},
-	{"gem", regexp.MustCompile(`(?i)rubygems|\.gem\b|/specs\.`)},
-	{"git", regexp.MustCompile(`(?i)\.git\b|info/refs`)},
+	{"other", re(`(?i)//[^/]*(?:fulcio|rekor|sigstore|terraform|huggingface|nuget|packagist|bazel)`)},
+	{"gha-cache", re(`(?i)artifactcache|_apis/artifact|actions-cache|actions-results|results-receiver|actions\.githubusercontent|productionresults`)},
+	{"npm", re(`(?i)/-/[^/]*\.tgz|npmjs|yarnpkg|node-gyp|/node-v\d|nodejs\.org|/all_commits/|/v\d[\d.]*/node-v`)},
+	{"auth", re(`(?i)//auth\.[\w.\-]+/`)},
+	{"registry", re(`(?i)/token\b`)},
+	{"registry", re(`(?i)/v2/|registry|/manifests/|/blobs/|docker\.io|gcr\.io|quay\.io|mcr\.microsoft|\.pkg\.dev|ecr\.|pkg-containers`)},
+	{"go-proxy", re(`(?i)/@v/|/@latest|goproxy|sumdb|/lookup/\S+@v`)},
+	{"pip", re(`(?i)/simple/|pythonhosted|pypi|\.whl\b|conda|/pkgs/main`)},
+	{"apk", re(`(?i)APKINDEX|alpinelinux|\.apk\b`)},
+	{"apt", re(`(?i)/dists/|/pool/|InRelease|archive\.ubuntu|\.deb$|/debian/|/ubuntu/`)},
+	{"maven", re(`(?i)maven|\.jar\b|\.pom\b|gradle|grails|/m2/`)},
+	{"cargo", re(`(?i)crates\.io|/crates/|rust-lang`)},
+	{"gem", re(`(?i)rubygems|\.gem\b|/specs\.`)},
+	{"git", re(`(?i)\.git\b|info/refs`)},
 }
 
 // words tell a service by how its client speaks.
 var tongues = []sign{
-	{"auth", regexp.MustCompile(`failed to (?:authorize|fetch (?:oauth|anonymous) token)`)},
-	{"gha-cache", regexp.MustCompile(`(?i)getCacheEntry|saveCache|reserveCache|cache service|GitHub Actions Cache|type=gha|Failed to (?:save|restore)|cache entry|artifactcache`)},
-	{"npm", regexp.MustCompile(`(?i)^npm (?:ERR!|error|warn|notice)|^yarn |^gyp |\bpnpm|ERR_PNPM|YN\d{4}|node_modules|puppeteer|playwright|prebuild-install|node-pre-gyp|\[\d/\d\] Fetching packages|lerna|npm install`)},
-	{"pip", regexp.MustCompile(`(?i)\bpip\b|urllib3|HTTPSConnectionPool|^Collecting |conda|poetry|pyproject\.toml|\buv\b|setuptools|PyPI|\(from -r `)},
-	{"go-proxy", regexp.MustCompile(`^go: |^go get |go: downloading|go proxy|GOPROXY|^\s*github\.com/\S+@v\d|verifying module`)},
-	{"network", regexp.MustCompile(`repomd|metalink|mirrorlist|metadata for repo|\bdnf\b`)},
-	{"apk", regexp.MustCompile(`(?i)alpinelinux|APKINDEX|\bapk\b|required by: world`)},
-	{"apt", regexp.MustCompile(`^(?:[EW]|(?:Err|Get|Hit|Ign):\d+):? |^E: |apt-get|\bapt\b|dpkg|Reading package lists|InRelease`)},
-	{"other", regexp.MustCompile(`(?i)fulcio|rekor|terraform|provider packages|packagist|hex\.pm|bazel|nuget|\bNU1\d\d\d\b|composer|Error downloading \[|huggingface`)},
-	{"maven", regexp.MustCompile(`(?i)maven|\bmvnw?\b|gradle|Could not (?:transfer artifact|resolve (?:all|dependencies|\S+:\S+:)|get resource|GET '|HEAD ')|\.jar\b|\.pom\b|\[ERROR\] Failed to execute goal|sbt|grails|ivy|Exception in thread "main"`)},
-	{"cargo", regexp.MustCompile(`(?i)\bcargo\b|crates\.io|^\s*(?:Downloading|Downloaded|Updating) crates|spurious network error|rustup`)},
-	{"gem", regexp.MustCompile(`(?i)rubygems|Gemfile|depends on Ruby|bundler|bundle install|Gem::|\bgem install`)},
-	{"git", regexp.MustCompile(`(?i)Cloning into|^fatal: |^ssh: |git clone|unable to access|RPC failed|remote: `)},
-	{"buildkit", regexp.MustCompile(`moby\.buildkit\.|buildkitd`)},
-	{"registry-cache", regexp.MustCompile(`(?i)error writing (?:layer|manifest|config) blob|exporting cache|importing cache manifest|cache (?:im|ex)porter|type=registry`)},
-	{"registry", regexp.MustCompile(`(?i)filesystem from image|(?:building|pushing) image|push permission|docker pull|pulling image|pull token|\bload metadata|pushing (?:layers|manifest)|failed to (?:push|pull|copy|resolve source metadata)|httpReadSeeker|Error response from daemon|manifest|\bregistry\b|Unable to find image|docker\.io/|pull access|exporting to image|\bjib\b`)},
+	{"auth", re(`failed to (?:authorize|fetch (?:oauth|anonymous) token)`)},
+	{"gha-cache", re(`(?i)getCacheEntry|saveCache|reserveCache|cache service|GitHub Actions Cache|type=gha|Failed to (?:save|restore)|cache entry|artifactcache`)},
+	{"npm", re(`(?i)^npm (?:ERR!|error|warn|notice)|^yarn |^gyp |\bpnpm|ERR_PNPM|YN\d{4}|node_modules|puppeteer|playwright|prebuild-install|node-pre-gyp|\[\d/\d\] Fetching packages|lerna|npm install`)},
+	{"pip", re(`(?i)\bpip\b|urllib3|HTTPSConnectionPool|^Collecting |conda|poetry|pyproject\.toml|\buv\b|setuptools|PyPI|\(from -r `)},
+	{"go-proxy", re(`^go: |^go get |go: downloading|go proxy|GOPROXY|^\s*github\.com/\S+@v\d|verifying module`)},
+	{"network", re(`repomd|metalink|mirrorlist|metadata for repo|\bdnf\b`)},
+	{"apk", re(`(?i)alpinelinux|APKINDEX|\bapk\b|required by: world`)},
+	{"apt", re(`^(?:[EW]|(?:Err|Get|Hit|Ign):\d+):? |^E: |apt-get|\bapt\b|dpkg|Reading package lists|InRelease`)},
+	{"other", re(`(?i)fulcio|rekor|terraform|provider packages|packagist|hex\.pm|bazel|nuget|\bNU1\d\d\d\b|composer|Error downloading \[|huggingface`)},
+	{"maven", re(`(?i)maven|\bmvnw?\b|gradle|Could not (?:transfer artifact|resolve (?:all|dependencies|\S+:\S+:)|get resource|GET '|HEAD ')|\.jar\b|\.pom\b|\[ERROR\] Failed to execute goal|sbt|grails|ivy|Exception in thread "main"`)},
+	{"cargo", re(`(?i)\bcargo\b|crates\.io|^\s*(?:Downloading|Downloaded|Updating) crates|spurious network error|rustup`)},
+	{"gem", re(`(?i)rubygems|Gemfile|depends on Ruby|bundler|bundle install|Gem::|\bgem install`)},
+	{"git", re(`(?i)Cloning into|^fatal: |^ssh: |git clone|unable to access|RPC failed|remote: `)},
+	{"buildkit", re(`moby\.buildkit\.|buildkitd`)},
+	{"registry-cache", re(`(?i)error writing (?:layer|manifest|config) blob|exporting cache|importing cache manifest|cache (?:im|ex)porter|type=registry`)},
+	{"registry", re(`(?i)filesystem from image|(?:building|pushing) image|push permission|docker pull|pulling image|pull token|\bload metadata|pushing (?:layers|manifest)|failed to (?:push|pull|copy|resolve source metadata)|httpReadSeeker|Error response from daemon|manifest|\bregistry\b|Unable to find image|docker\.io/|pull access|exporting to image|\bjib\b`)},
 }
 
 // service tells what was being used where h stands: by the URL of the line, by
@@ -125,7 +121,7 @@ var callers = map[string]string{
 	"curl": "network", "wget": "network", "dnf": "network", "yum": "network", "microdnf": "network", "gpg": "network",
 }
 
-var instruction = regexp.MustCompile(`^(?:RUN|COPY|ADD|FROM)\s+`)
+var instruction = re(`^(?:RUN|COPY|ADD|FROM)\s+`)
 
 // caller tells the service of a command. Where it calls several programs, the
 // last that is known counts, but curl and wget only if there is no other.
@@ -146,22 +142,22 @@ func (l *log) caller(command string) string {
 }
 
 var (
-	regexpFrom = regexp.MustCompile(`(?i)^FROM |load metadata for|^docker (?:pull|push)`)
-	regexpCopy = regexp.MustCompile(`^(?:COPY|ADD) `)
+	regexpFrom = re(`(?i)^FROM |load metadata for|^docker (?:pull|push)`)
+	regexpCopy = re(`^(?:COPY|ADD) `)
 )
 
 // stages are steps that BuildKit makes itself: their name tells what failed.
 var stages = []struct {
 	service string
 	kind    fault.Kind
-	match   *regexp.Regexp
+	match   *Expression
 }{
-	{"gha-cache", fault.CacheExport, regexp.MustCompile(`(?i)exporting to GitHub Actions Cache`)},
-	{"gha-cache", fault.CacheImport, regexp.MustCompile(`(?i)importing cache manifest from gha`)},
-	{"registry-cache", fault.CacheImport, regexp.MustCompile(`(?i)importing cache manifest from `)},
-	{"", fault.CacheExport, regexp.MustCompile(`(?i)^exporting cache`)},
-	{"buildkit", fault.Engine, regexp.MustCompile(`(?i)booting buildkit`)},
-	{"registry", fault.Unknown, regexp.MustCompile(`(?i)load metadata for |^exporting to image|^pushing |^merging manifest list`)},
+	{"gha-cache", fault.CacheExport, re(`(?i)exporting to GitHub Actions Cache`)},
+	{"gha-cache", fault.CacheImport, re(`(?i)importing cache manifest from gha`)},
+	{"registry-cache", fault.CacheImport, re(`(?i)importing cache manifest from `)},
+	{"", fault.CacheExport, re(`(?i)^exporting cache`)},
+	{"buildkit", fault.Engine, re(`(?i)booting buildkit`)},
+	{"registry", fault.Unknown, re(`(?i)load metadata for |^exporting to image|^pushing |^merging manifest list`)},
 }
 
 // stage returns the service of the step that failed, where the step is

@@ -1,41 +1,40 @@
 package diagnose
 
 import (
-	"regexp"
 	"strings"
 )
 
 var (
 	// Colours, cursor movements, titles and links of terminals.
-	ansi = regexp.MustCompile(`\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[()][0-9A-B]|[=>78MDEHc])`)
+	ansi = re(`\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[()][0-9A-B]|[=>78MDEHc])`)
 
 	// GitLab's section marks, before or after colours were taken off.
-	section = regexp.MustCompile(`section_(?:start|end):\d+:[\w.\-]+(?:\[[^\]]*\])?\s*`)
+	section = re(`section_(?:start|end):\d+:[\w.\-]+(?:\[[^\]]*\])?\s*`)
 
 	// What stands in front of a line. Each may follow another: a time, then
 	// the name of a service, then a step.
-	prefixes = []*regexp.Regexp{
-		regexp.MustCompile(`^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?(?:\s+UTC)?[ \t]*`), // 2025-07-14T14:26:12.000Z
-		regexp.MustCompile(`^\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?[ \t]+`),                                                    // 21:53:25, [15:38:01.714]
-		regexp.MustCompile(`^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?\s+`),
-		regexp.MustCompile(`^[^\t]{1,100}\t[^\t]{1,200}\t\x{feff}?\d{4}-\d\d-\d\dT[\d:.]+Z ?`), // job, step: gh run view --log
-		regexp.MustCompile(`^(?:##\[(?:error|warning|debug|command|group|section|notice)\]|::(?:error|warning|notice|debug|group)[^:]*::)`),
-		regexp.MustCompile(`^[\w.\-]+ [\w.\-]+\[\d+\]: `),         // journal: host program[123]:
-		regexp.MustCompile(`^[0-9a-f]{12}: `),                     // the id of a builder
-		regexp.MustCompile(`^[A-Za-z0-9][\w.\-]{0,60} {0,40}\| `), // compose: web-1  |
-		regexp.MustCompile(`^\d{1,2} [A-Z]{3,4} \| `),             // the end of a date: 00 CEST |
-		regexp.MustCompile(`^[ \t]{0,8}[|│┃] `),                   // drawn boxes
-		regexp.MustCompile(`^\[[a-z][\w.\-]{0,40}\] `),            // [builder] of build packs
-		regexp.MustCompile(`^\d{1,5}\.\d{1,3} `),                  // BuildKit, in the block of an error: 3.456
-		regexp.MustCompile(`^ ?=> => # `),                         // BuildKit on a terminal
-		regexp.MustCompile(`^[>|] `),
+	prefixes = []*Expression{
+		re(`^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?(?:\s+UTC)?[ \t]*`), // 2025-07-14T14:26:12.000Z
+		re(`^\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?[ \t]+`),                                                    // 21:53:25, [15:38:01.714]
+		re(`^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?\s+`),
+		re(`^[^\t]{1,100}\t[^\t]{1,200}\t\x{feff}?\d{4}-\d\d-\d\dT[\d:.]+Z ?`), // job, step: gh run view --log
+		re(`^(?:##\[(?:error|warning|debug|command|group|section|notice)\]|::(?:error|warning|notice|debug|group)[^:]*::)`),
+		re(`^[\w.\-]+ [\w.\-]+\[\d+\]: `),         // journal: host program[123]:
+		re(`^[0-9a-f]{12}: `),                     // the id of a builder
+		re(`^[A-Za-z0-9][\w.\-]{0,60} {0,40}\| `), // compose: web-1  |
+		re(`^\d{1,2} [A-Z]{3,4} \| `),             // the end of a date: 00 CEST |
+		re(`^[ \t]{0,8}[|│┃] `),                   // drawn boxes
+		re(`^\[[a-z][\w.\-]{0,40}\] `),            // [builder] of build packs
+		re(`^\d{1,5}\.\d{1,3} `),                  // BuildKit, in the block of an error: 3.456
+		re(`^ ?=> => # `),                         // BuildKit on a terminal
+		re(`^[>|] `),
 	}
 
 	// Messages within a structured log: time="…" level=error msg="…".
-	logfmt = regexp.MustCompile(`^time="?[^" ]+"? level=(\w+) msg="((?:[^"\\]|\\.)*)"?(?:.*? error="((?:[^"\\]|\\.)*)"?)?`)
+	logfmt = re(`^time="?[^" ]+"? level=(\w+) msg="((?:[^"\\]|\\.)*)"?(?:.*? error="((?:[^"\\]|\\.)*)"?)?`)
 
 	// A step of BuildKit's plain output: "#12 3.456 text", "#12 [2/3] RUN …".
-	stepPrefix = regexp.MustCompile(`^#(\d+)(?: \d+\.\d+)?(?: |$)`)
+	stepPrefix = re(`^#(\d+)(?: \d+\.\d+)?(?: |$)`)
 )
 
 // plain takes the dress off a line: terminal codes, carriage returns, times,
