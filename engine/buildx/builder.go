@@ -15,6 +15,7 @@ import (
 // it. It is a value; nothing has to be closed.
 type Builder struct {
 	CLI    CLI
+	Runs   CLI    // what runs a build: the CLI, or the plugin behind it that answered for it; zero means the CLI
 	Driver string // "docker", "docker-container", "remote", "kubernetes", …
 	Nodes  []Node
 
@@ -189,7 +190,7 @@ func (s Search) inspect(ctx context.Context, cli CLI, env []string, name string)
 		args = append(args, "--", name)
 	}
 	// buildx keeps to its time-out wherever it knows that it waits.
-	out, err := cli.question(ctx, env, s.wait()+time.Second, args...)
+	out, spoke, err := cli.question(ctx, env, s.wait()+time.Second, args...)
 	if err != nil {
 		return Builder{}, err.Error()
 	}
@@ -197,7 +198,7 @@ func (s Search) inspect(ctx context.Context, cli CLI, env []string, name string)
 	if why := in.trouble(); why != "" {
 		return Builder{}, why
 	}
-	b := Builder{CLI: cli, Name: in.name, Driver: in.driver, Nodes: in.nodes}
+	b := Builder{CLI: cli, Runs: spoke, Name: in.name, Driver: in.driver, Nodes: in.nodes}
 	if b.Driver == "docker" || b.Driver == "docker-container" {
 		b.Docker = dockerHost(env, b.Nodes[0].Endpoint)
 	}

@@ -142,12 +142,16 @@ func (e *Engine) prepare(args Args, req engine.Request, dir string) (*job, error
 		}
 		env = append(env, policyEnv+"="+file)
 	}
+	cli := e.Builder.Runs
+	if cli.Path == "" {
+		cli = e.Builder.CLI
+	}
 	grace := e.Grace
 	if grace == 0 {
 		grace = 10 * time.Second
 	}
 	j.process = process{
-		Path: e.Builder.CLI.Path, Args: append(append(append([]string(nil), e.Builder.CLI.Args...), "build"), args.With(add...)...),
+		Path: cli.Path, Args: append(append(append([]string(nil), cli.Args...), "build"), args.With(add...)...),
 		Dir: req.Dir, Env: env, Stdout: req.Stdout, Grace: grace,
 	}
 	j.Stdin, j.reads = req.Stdin, readsStdin(args)

@@ -47,14 +47,16 @@ func (c CLI) plugin(env []string) (CLI, bool) {
 // question is ask without the detour over the docker client, which starts a
 // plugin twice for each command, first to hear what it is: half of the time that
 // a question takes. It is for what changes nothing. Where the plugin alone
-// fails, the client has the last word, unless the time is up.
-func (c CLI) question(ctx context.Context, env []string, limit time.Duration, args ...string) (string, error) {
+// fails, the client has the last word, unless the time is up. It returns who
+// answered: what follows may be said to the same one.
+func (c CLI) question(ctx context.Context, env []string, limit time.Duration, args ...string) (string, CLI, error) {
 	if p, ok := c.plugin(env); ok {
 		began := time.Now()
 		out, err := p.ask(ctx, env, limit, args...)
 		if err == nil || ctx.Err() != nil || time.Since(began) >= limit {
-			return out, err
+			return out, p, err
 		}
 	}
-	return c.ask(ctx, env, limit, args...)
+	out, err := c.ask(ctx, env, limit, args...)
+	return out, c, err
 }

@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/outlast-build/outlast/engine"
+	"github.com/outlast-build/outlast/engine/buildx"
 )
 
 func TestThePluginIsAskedDirectly(t *testing.T) {
@@ -48,7 +51,10 @@ func TestThePluginIsAskedDirectly(t *testing.T) {
 				t.Fatalf("got %v", err)
 			}
 			if err == nil && b.CLI.String() != "docker buildx" {
-				t.Errorf("got %s for the build, want the client itself", b.CLI)
+				t.Errorf("got %s for questions, want the client itself", b.CLI)
+			}
+			if answered := tt.asked[len(tt.asked)-1]; err == nil && filepath.Base(b.Runs.Path) != answered {
+				t.Errorf("got %s for the build, want who answered: %s", b.Runs, answered)
 			}
 			var asked []string
 			for _, c := range f.calls(t) {
@@ -60,6 +66,24 @@ func TestThePluginIsAskedDirectly(t *testing.T) {
 				t.Errorf("who was asked: want -, got +:\n%s", d)
 			}
 		})
+	}
+}
+
+func TestABuildRunsOnThePluginThatAnswered(t *testing.T) {
+	f := newFake(t, "docker")
+	plugin(t, f, ".docker/cli-plugins")
+	f.on("docker-buildx inspect", dockerDriver, "", 0)
+	f.on("docker-buildx build", "", "", 0)
+	b, err := choose(t, f, "--builder", "default", ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &buildx.Engine{Builder: b}
+	if _, err := e.Build(t.Context(), engine.Request{Args: []string{"."}, Env: f.env, Dir: f.Dir}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.built(t); got.Program != "docker-buildx" || got.Args[0] != "build" {
+		t.Errorf("got %s %v, want docker-buildx build", got.Program, got.Args)
 	}
 }
 
