@@ -99,12 +99,21 @@ func (l *log) diagnosis(h hit) Diagnosis {
 	if d.Service == "" {
 		d.Service = l.service(h)
 	}
+	if s := l.stage(); s != "" && d.Service == "registry" {
+		d.Service = s // the cache is a registry, and the image's is not at fault
+	}
+	if u, ok := lastURL(line.text); ok && d.Service == "registry" && first(paths, "//"+u.host+u.path) == "gha-cache" {
+		d.Service = "gha-cache" // lazily pulled layers of a cache are asked for in a registry's words
+	}
 	if own(d.Endpoint) && (h.p.Kind == fault.DNS || refused.MatchString(line.text)) {
 		// A name without a dot, or an address of this machine or network:
 		// nobody's outage (but the resolver's own, which is not the name's).
 		d.Kind, v = fault.Config, verdicts[User]
-		if d.Service == "network" || d.Service == "dns" {
+		switch d.Service {
+		case "network", "dns":
 			d.Service = "other"
+		case "registry-cache":
+			v = verdicts[UserOrElse] // the build does without it
 		}
 	}
 	if h.p.Kind == fault.Auth && !v.user && l.pushing(line.text) {

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/outlast-build/outlast/redact"
@@ -22,11 +23,16 @@ var (
 		re(`(?i)\bconnect (?:ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH) \[?([\w.:\-]+?)\]?:\d+`),
 		re(`(?i)could not translate host name "([\w.\-]+)"`),
 		re(`(?i)\bon host "([\w.\-]+)"`),
+		re(`Starting new HTTPS? connection \(\d+\): ([\w.\-]+)`),
+		re(`--keyserver[ =](?:hkps?://)?([\w.\-]+)`),
 		re(`(?i)Cannot initiate the connection to ([\w.\-]+):\d+`),
 	}
 	// An image with its registry, without a scheme.
 	image = re(`(?:^|[\s"'=(:])((?:[\w\-]+\.)+(?:io|com|net|org|dev|aws|cloud|[a-z]{2})(?::\d+)?)/[a-z0-9<][\w./<>\-]*`)
 )
+
+// pulls are the services whose hosts stand in the names of images.
+var pulls = map[string]bool{"registry": true, "registry-cache": true, "auth": true, "dockerfile": true}
 
 // endpoint returns the host at fault: that of the innermost URL of the line,
 // or the name that a resolver or dialer was asked for; else the same of the
@@ -34,9 +40,9 @@ var (
 // counts only where nothing has a name.
 func (l *log) endpoint(h hit) string {
 	number := ""
-	for _, i := range l.around(h.at, 3) {
+	for _, i := range l.around(h.at, 8) {
 		host := hostIn(l.lines[i].text)
-		if host == "" && (h.p.Service == "registry" || h.p.Service == "auth") {
+		if host == "" && pulls[h.p.Service] {
 			host = imageHost(l.lines[i].text)
 		}
 		if !isNumber(host) {
@@ -50,20 +56,41 @@ func (l *log) endpoint(h hit) string {
 		return number
 	}
 	for i := len(l.command) - 1; i >= 0; i-- {
-		if u, ok := lastURL(l.command[i]); ok {
-			return u.host
-		}
-		if host := imageHost(l.command[i]); host != "" && (h.p.Service == "registry" || h.p.Service == "auth") {
+		if host := hostIn(l.command[i]); host != "" {
 			return host
 		}
+		if host := imageHost(l.command[i]); host != "" && pulls[h.p.Service] {
+			return host
+		}
+	}
+	if number == "" && pulls[h.p.Service] && l.fromHub(h) {
+		return "docker.io"
 	}
 	return number
 }
 
+// hubImage is an image without a registry, as builders and engines name it,
+// and the words of Docker Hub's own quota.
+var hubImage = re(`(?i)(?:^FROM (?:--platform=\S+ )?|Pulling from |pull access denied for |pulling image |manifest for )[\w\-]+(?:/[\w.\-]+)?(?:[:@,\s]|$)|reached your (?:unauthenticated )?pull rate limit|docker\.com/increase-rate-limit`)
+
+// fromHub reports whether what was pulled has no registry in its name, which
+// makes it Docker Hub's.
+func (l *log) fromHub(h hit) bool {
+	for _, i := range l.around(h.at, 8) {
+		if hubImage.MatchString(l.lines[i].text) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(l.command, hubImage.MatchString)
+}
+
+// notHosts are words that stand where names of hosts do.
+var notHosts = map[string]bool{"error": true, "failed": true, "host": true, "hostname": true, "proxy": true, "address": true, "name": true, "all": true, "dependencies": true}
+
 // hostIn returns the host that a line names as the one that was asked.
 func hostIn(text string) string {
 	for _, re := range named[:3] {
-		if m := re.FindStringSubmatch(text); m != nil && m[1] != "error" && m[1] != "failed" {
+		if m := re.FindStringSubmatch(text); m != nil && !notHosts[strings.ToLower(m[1])] {
 			return strings.ToLower(m[1])
 		}
 	}

@@ -34,6 +34,8 @@ var cacheRows = []Pattern{
 		Sample: `Post "https://results-receiver.actions.githubusercontent.com/twirp/x": 503 Service Unavailable`},
 	{Name: "cache-lazy-blob", Service: "gha-cache", Kind: fault.CacheImport, Weight: Specific, Match: re(`(?:^|: )blob (?:sha256:\w+ )?not found$|failed to load cache key: .*(?:416|blob|not found)|invalid cache (?:config|record)|failed to get reader from|416 (?:The range|Requested [Rr]ange)`),
 		Sample: "error: failed to solve: failed to compute cache key: blob not found", Hint: "a layer of the imported cache is gone: build without that cache"},
+	{Name: "local-cache", Service: "registry-cache", Kind: fault.CacheImport, Weight: Vague, Match: re(`local cache import at \S+ not found`),
+		Sample: "WARNING: local cache import at /tmp/buildx-cache not found due to err: could not read /tmp/buildx-cache/index.json"},
 	{Name: "registry-cache-import", Service: "registry-cache", Kind: fault.CacheImport, Weight: Likely, Match: re(`failed to configure registry cache importer|failed to import cache|importing cache manifest .*ERROR`),
 		Sample: "failed to configure registry cache importer: unexpected status: 503 Service Unavailable"},
 	{Name: "bucket-settings", Service: "registry-cache", Kind: fault.Config, Weight: Specific, Match: re(`(?:s3|azblob) cache (?:im|ex)porter: .*(?:StatusCode: (?:301|400|404)|unable to parse|no scheme|no Host|is required|NoSuchBucket|ContainerNotFound|credentials)|^(?:.*: )?bucket (?:is )?required`),

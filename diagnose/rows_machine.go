@@ -5,8 +5,6 @@ import "github.com/outlast-build/outlast/fault"
 // machineRows are failures of what the build runs on: runners of CI systems,
 // pods, virtual machines that were taken away.
 var machineRows = []Pattern{
-	{Name: "disk", Service: "disk", Kind: fault.Resource, Weight: Certain, Match: re(`(?i)You don't have enough free space|No space left on device|disk quota exceeded|ENOSPC|There is not enough space|not enough (?:free |disk )space|insufficient (?:disk )?space|disk is full|out of disk`),
-		Sample: "E: You don't have enough free space in /var/cache/apt/archives/."},
 	{Name: "runner-lost", Service: "buildkit", Kind: fault.Engine, Weight: Certain, Match: re(`(?i)runner\b.* lost communication with the server|runner has received a shutdown signal|Job failed \(system failure\)|runner system failure|agent (?:was )?(?:lost|disconnected|went offline)|lost connection to the (?:agent|machine|runner)|Cannot contact \S+: java\.lang|ChannelClosedException|wrapper script does not seem to be touching the log|spot (?:instance|interruption)|node was (?:preempted|drained)|instance (?:was )?(?:preempted|terminated by)|the hosted (?:runner|agent) .*(?:stopped|lost)|worker (?:went away|disconnected)`),
 		Sample: "The self-hosted runner: build-7 lost communication with the server.", Hint: "the machine of the build went away: start the job again"},
 	{Name: "pod-lost", Service: "buildkit", Kind: fault.Engine, Weight: Specific, Match: re(`expected \d+ replicas? to be ready|pods? "[^"]*" not found|\bpod \S+ (?:was )?(?:evicted|deleted|terminated)|The node was low on resource|error dialing backend|unable to upgrade connection|waiting for \d+ pods to be ready.*timed? ?out`),

@@ -4,8 +4,11 @@ import "github.com/outlast-build/outlast/fault"
 
 // firstRows come before all others: steps under emulation, where every other
 // word may be its doing, and failures to resolve names, in the words of any
-// program, whatever service wanted to know the name.
+// program, whatever service wanted to know the name. A full disk speaks through
+// the linker, the archiver or the package manager that met it.
 var firstRows = []Pattern{
+	{Name: "disk", Service: "disk", Kind: fault.Resource, Weight: Certain, Match: re(`(?i)You don't have enough free space|No space left on device|disk quota exceeded|ENOSPC|There is not enough space|not enough (?:free |disk )space|insufficient (?:disk )?space|disk is full|out of disk`),
+		Sample: "E: You don't have enough free space in /var/cache/apt/archives/."},
 	{Name: "emulated-step", Service: "buildkit", Kind: fault.Platform, Weight: Vague, Match: re(`process <\.buildkit_qemu|buildkit_qemu_emulator`),
 		Sample: `executor failed running [/dev/.buildkit_qemu_emulator /bin/sh -c make]: exit code: 1`, Hint: "the step ran under emulation of another processor: build on that processor, or cross-compile"},
 	{Name: "rpm-retired-release", Service: "network", Kind: fault.NotFound, Weight: Specific, Help: Elsewhere, Match: re(`\?release=[5-8](?:-stream|\.\d+\.\d+)?&arch=`),
@@ -41,6 +44,8 @@ var networkRows = []Pattern{
 		Sample: "curl: (28) Operation timed out after 30001 milliseconds with 0 bytes received"},
 	{Name: "curl-connection", Service: "network", Kind: fault.Connection, Weight: Specific, Match: re(`curl: \((?:5|7|8|16|18|52|55|56|92|95)\)|failed retrieving file '|failed to synchronize all databases|Failed to connect to \S+|wget: (?:error getting response|can't connect|server returned error)|Unable to connect to remote|keyserver receive failed|Read error at byte|Connection closed at byte|transfer closed with|- transfer failed`),
 		Sample: "curl: (56) Recv failure: Connection reset by peer"},
+	{Name: "aria2", Service: "network", Kind: fault.Timeout, Weight: Specific, Match: re(`errorCode=(?:1|2|6|19|29)\b`),
+		Sample: "Exception: [AbstractCommand.cc:351] errorCode=2 URI=https://dl.example.com/a.iso"},
 	{Name: "curl-exit", Service: "network", Kind: fault.Connection, Weight: Vague, Match: re(`process <(?:.* )?(?:curl|wget)(?: .*)?> .*(?:code: )(?:4|5|6|7|18|28|35|52|56)$`),
 		Sample: `process "/bin/sh -c curl -fsSO https://dl.example.com/x" did not complete successfully: exit code: 56`},
 	{Name: "github-api", Service: "network", Kind: fault.RateLimited, Weight: Consequence, Match: re(`(?i)not in gzip format|does not look like a tar archive|File format not recognized|End-of-central-directory`), Command: re(`api\.github\.com`),
@@ -49,7 +54,7 @@ var networkRows = []Pattern{
 		Sample: "gzip: stdin: not in gzip format", Hint: "a page came in place of an archive: let curl fail by itself with --fail, and see what the address gives"},
 	{Name: "throttled", Kind: fault.RateLimited, Weight: Likely, Match: re(`(?i)too many requests|HTTP Error 429|status(?: code)?:? 429|rate.?limit(?:ed| exceeded)|over the API rate limit|status code: 429|reason phrase: Too Many|\b429\b.*(?:response|error)|secondary rate limit`),
 		Sample: "HTTP Error 429: Too Many Requests"},
-	{Name: "http-gone", Kind: fault.NotFound, Weight: Likely, Match: re(`\b(?:404|410):? (?:Not Found|Gone)|(?i:status(?: code)?|HTTP(?:/\d\.\d)?|response code|code)\W{1,3}40(?:4)\b`),
+	{Name: "http-gone", Kind: fault.NotFound, Weight: Likely, Match: re(`\b(?:404|410):? (?:Not Found|Gone)|(?i:status(?: code)?|HTTP(?:/\d\.\d)?|response code|code)\W{1,3}40(?:4)\b|https?://\S+?(?::| -| returned) 404\b`),
 		Sample: "Failed to fetch https://dl.example.com/engine.gz - 404 Not Found"},
 	{Name: "http-forbidden", Kind: fault.Auth, Weight: Likely, Help: Elsewhere, Match: re(`\b403:? Forbidden|(?i:status(?: code)?|HTTP(?:/\d\.\d)?|response code|code)\W{1,3}403\b`),
 		Sample: "Failed to fetch https://dl.example.com/engine.gz - 403 Forbidden."},
@@ -57,7 +62,7 @@ var networkRows = []Pattern{
 		Sample: "Error code: HTTP response: 503"},
 	{Name: "server-error", Kind: fault.Outage, Weight: Likely, Match: re(`(?i)\b50[0234] (?:Internal Server Error|Bad Gateway|Service (?:Temporarily )?Unavailable|Gateway Time-?out|Proxy Error)|(?:status|HTTP|error|code|returned|response)\S*:? (?:code:? )?5(?:0[0-9]|2[0-9])\b|Service Unavailable|Bad Gateway|Gateway Time-?out|stream error: stream ID|INTERNAL_ERROR`),
 		Sample: "received 503 Service Unavailable"},
-	{Name: "timed-out", Kind: fault.Timeout, Weight: Likely, Match: re(`(?i)i/o timeout|Client\.Timeout|connection timed out|operation timed out|context deadline exceeded|\bE(?:CONN|SOCKET)?TIMEDOUT\b|net/http: request canceled|request timed? ?out|read timed out|connect timed out|network timeout|did not properly respond|timeout awaiting`),
+	{Name: "timed-out", Kind: fault.Timeout, Weight: Likely, Match: re(`(?i)i/o timeout|Client\.Timeout|connection timed out|operation timed out|context deadline exceeded|\bE(?:CONN|SOCKET)?TIMEDOUT\b|net/http: request canceled|request timed? ?out|read timed out|connect timed out|network timeout|did not properly respond|timeout awaiting|failed: timeout\b|\btimeout \(\d+ ?ms\)`),
 		Sample: "dial tcp 203.0.113.1:443: i/o timeout"},
 	{Name: "refused", Kind: fault.Connection, Weight: Wrapper, Help: Elsewhere, Match: re(`^(?:[^:/]*: )?(?:dial tcp [\d.:\[\]a-f]+: )?connect: connection refused$|^(?:[^:/]*: )*[Cc]onnection refused$`),
 		Sample: "dial tcp 203.0.113.9:443: connect: connection refused"},
@@ -85,6 +90,10 @@ var traceRows = []Pattern{
 		Sample: "ArgumentError: wrong number of arguments"},
 	{Name: "make", Service: "compile", Kind: fault.Build, Weight: Trace, Match: re(`^g?make(?:\[\d+\])?: \*\*\* `),
 		Sample: "make: *** [Makefile:12: all] Error 2"},
+	{Name: "cmake-end", Service: "compile", Kind: fault.Compile, Weight: Trace, Match: re(`^CMake Error at |^(?:-- )?Configuring incomplete, errors occurred`),
+		Sample: "-- Configuring incomplete, errors occurred!"},
+	{Name: "bazel-end", Service: "compile", Kind: fault.Build, Weight: Trace, Match: re(`Build did NOT complete successfully`),
+		Sample: "ERROR: Build did NOT complete successfully"},
 	{Name: "gradle-end", Service: "maven", Kind: fault.Build, Weight: Trace, Match: re(`A problem occurred (?:evaluating|configuring)|^FAILURE: Build failed with an exception|BUILD FAILURE|^Execution failed for task`),
 		Sample: "A problem occurred evaluating script."},
 }

@@ -6,6 +6,8 @@ import "github.com/outlast-build/outlast/fault"
 var registryRows = []Pattern{
 	{Name: "login-helper", Service: "auth", Kind: fault.Config, Weight: Certain, Match: re(`docker-credential-\S+|error (?:getting|storing) credentials`),
 		Sample: "error getting credentials - err: exec: \"docker-credential-desktop\": executable file not found in $PATH", Hint: "the helper that keeps the logins does not run: see credsStore in ~/.docker/config.json"},
+	{Name: "short-name", Service: "registry", Kind: fault.Config, Weight: Certain, Match: re(`did not resolve to an alias|no unqualified-search registries|short-name resolution enforced`),
+		Sample: `short-name "golang:latest" did not resolve to an alias and no unqualified-search registries are defined`, Hint: "write the registry before the image's name: docker.io/library/golang"},
 	{Name: "pull-quota", Service: "registry", Kind: fault.RateLimited, Weight: Certain, Help: Elsewhere, Match: re(`(?i)pull rate limit|increase-rate-limit|docker\.(?:io|com)/\S*: (?:429|toomanyrequests)|reached your (?:unauthenticated |authenticated )?pull`),
 		Sample: "toomanyrequests: You have reached your pull rate limit.", Hint: "this quota lasts for hours: log in, or pull from a mirror"},
 	{Name: "push-quota", Service: "registry", Kind: fault.Resource, Weight: Certain, Help: User, Match: re(`(?i)exceed(?:s|ed)? the configured upper limit|(?:storage|registry|repository) (?:quota|limit)\b.*(?:exceeded|reached)|quota has been exceeded|registry contains \d+ repositories`),

@@ -37,14 +37,14 @@ var tongues = []sign{
 	{"network", re(`repomd|metalink|mirrorlist|metadata for repo|\bdnf\b`)},
 	{"apk", re(`(?i)alpinelinux|APKINDEX|\bapk\b|required by: world`)},
 	{"apt", re(`^(?:[EW]|(?:Err|Get|Hit|Ign):\d+):? |^E: |apt-get|\bapt\b|dpkg|Reading package lists|InRelease`)},
-	{"other", re(`(?i)fulcio|rekor|terraform|provider packages|packagist|hex\.pm|bazel|nuget|\bNU1\d\d\d\b|composer|Error downloading \[|huggingface`)},
+	{"other", re(`(?i)fulcio|rekor|terraform|provider packages|packagist|hex\.pm|bazel|nuget|\bNU1\d\d\d\b|composer|Error downloading \[|huggingface|Failed host lookup|pub get failed`)},
 	{"maven", re(`(?i)maven|\bmvnw?\b|gradle|Could not (?:transfer artifact|resolve (?:all|dependencies|\S+:\S+:)|get resource|GET '|HEAD ')|\.jar\b|\.pom\b|\[ERROR\] Failed to execute goal|sbt|grails|ivy|Exception in thread "main"`)},
 	{"cargo", re(`(?i)\bcargo\b|crates\.io|^\s*(?:Downloading|Downloaded|Updating) crates|spurious network error|rustup`)},
 	{"gem", re(`(?i)rubygems|Gemfile|depends on Ruby|bundler|bundle install|Gem::|\bgem install`)},
 	{"git", re(`(?i)Cloning into|^fatal: |^ssh: |git clone|unable to access|RPC failed|remote: `)},
 	{"buildkit", re(`moby\.buildkit\.|buildkitd`)},
 	{"registry-cache", re(`(?i)error writing (?:layer|manifest|config) blob|exporting cache|importing cache manifest|cache (?:im|ex)porter|type=registry`)},
-	{"registry", re(`(?i)filesystem from image|(?:building|pushing) image|push permission|docker pull|pulling image|pull token|\bload metadata|pushing (?:layers|manifest)|failed to (?:push|pull|copy|resolve source metadata)|httpReadSeeker|Error response from daemon|manifest|\bregistry\b|Unable to find image|docker\.io/|pull access|exporting to image|\bjib\b`)},
+	{"registry", re(`(?i)filesystem from image|copying system image|storing blob|pinging container registry|initializing source docker|extract(?:ing)? layer|(?:building|pushing) image|push permission|docker pull|pulling image|pull token|\bload metadata|pushing (?:layers|manifest)|failed to (?:push|pull|copy|resolve source metadata)|httpReadSeeker|Error response from daemon|manifest|\bregistry\b|Unable to find image|docker\.io/|pull access|exporting to image|\bjib\b`)},
 }
 
 // service tells what was being used where h stands: by the URL of the line, by
@@ -129,6 +129,8 @@ func (l *log) caller(command string) string {
 	switch {
 	case regexpFrom.MatchString(command):
 		return "registry"
+	case regexpAdd.MatchString(command):
+		return "network"
 	case regexpCopy.MatchString(command):
 		return ""
 	}
@@ -143,6 +145,7 @@ func (l *log) caller(command string) string {
 
 var (
 	regexpFrom = re(`(?i)^FROM |load metadata for|^docker (?:pull|push)`)
+	regexpAdd  = re(`^ADD (?:--\S+ )*https?://`)
 	regexpCopy = re(`^(?:COPY|ADD) `)
 )
 

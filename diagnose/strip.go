@@ -31,7 +31,7 @@ var (
 	}
 
 	// Messages within a structured log: time="…" level=error msg="…".
-	logfmt = re(`^time="?[^" ]+"? level=(\w+) msg="((?:[^"\\]|\\.)*)"?(?:.*? error="((?:[^"\\]|\\.)*)"?)?`)
+	logfmt = re(`^time="?[^" ]+"? level=(\w+) msg="((?:[^"\\]|\\.)*)"?(?:.*? error="((?:[^"\\]|\\.)*)"?)?(?:.*? host=([\w.\-:]+))?`)
 
 	// A step of BuildKit's plain output: "#12 3.456 text", "#12 [2/3] RUN …".
 	stepPrefix = re(`^#(\d+)(?: \d+\.\d+)?(?: |$)`)
@@ -75,6 +75,9 @@ func plain(s string) (step, text string) {
 		s = m[2]
 		if m[3] != "" {
 			s += ": " + m[3]
+		}
+		if m[4] != "" {
+			s += " host=" + m[4]
 		}
 		s = strings.NewReplacer(`\"`, `"`, `\n`, " ", `\\`, `\`).Replace(s)
 		if level == "warning" || level == "info" || level == "debug" {

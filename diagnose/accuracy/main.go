@@ -6,7 +6,7 @@
 //
 // Without a FILE it measures that which the environment's OUTLAST_FAILURES
 // names, or shared/failures/dev.jsonl beside the repository, and then the
-// project's own set, diagnose/testdata/heldout.jsonl.
+// project's own sets in diagnose/testdata.
 package main
 
 import (
@@ -21,8 +21,10 @@ import (
 const (
 	variable = "OUTLAST_FAILURES"
 	beside   = "../shared/failures/dev.jsonl"
-	own      = "diagnose/testdata/heldout.jsonl"
 )
+
+// own are the project's sets.
+var own = []string{"diagnose/testdata/heldout.jsonl", "diagnose/testdata/third.jsonl"}
 
 func main() {
 	misses := flag.Bool("misses", true, "print every miss")
@@ -49,13 +51,13 @@ func files(args []string, env string) ([]string, error) {
 	case len(args) == 1:
 		return args, nil
 	case env != "":
-		return []string{env, own}, nil
+		return append([]string{env}, own...), nil
 	}
 	if _, err := os.Stat(beside); errors.Is(err, fs.ErrNotExist) {
-		fmt.Printf("There is no %s: measuring the project's own set alone.\nGive a FILE, or set %s, to measure others.\n\n", beside, variable)
-		return []string{own}, nil
+		fmt.Printf("There is no %s: measuring the project's own sets alone.\nGive a FILE, or set %s, to measure others.\n\n", beside, variable)
+		return own, nil
 	}
-	return []string{beside, own}, nil
+	return append([]string{beside}, own...), nil
 }
 
 func run(w io.Writer, files []string, misses bool) error {

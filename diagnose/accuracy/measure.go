@@ -53,6 +53,7 @@ type tally struct {
 	judgements
 	naive                         judgements
 	n, service, kind, host, hosts int
+	spoken, heard                 int // hosts that the text spells out, and of those the right ones
 	unknown                       int
 }
 
@@ -68,8 +69,13 @@ func (t *tally) add(e example, d diagnose.Diagnosis) {
 	count(&t.kind, class(d.Kind) == e.Class)
 	count(&t.unknown, d.Pattern == "")
 	if e.Host != "" {
+		right := sameHost(e.Host, d.Endpoint)
 		t.hosts++
-		count(&t.host, sameHost(e.Host, d.Endpoint))
+		count(&t.host, right)
+		if strings.Contains(strings.ToLower(e.Text), strings.ToLower(e.Host)) {
+			t.spoken++
+			count(&t.heard, right)
+		}
 	}
 }
 
@@ -116,5 +122,6 @@ func (t *tally) print(w io.Writer) {
 	fmt.Fprintf(w, "%-36s %9.3f\n", "service right", rate(t.service, t.n))
 	fmt.Fprintf(w, "%-36s %9.3f\n", "kind right", rate(t.kind, t.n))
 	fmt.Fprintf(w, "%-36s %9.3f\n", fmt.Sprintf("host right, of %d with one", t.hosts), rate(t.host, t.hosts))
+	fmt.Fprintf(w, "%-36s %9.3f\n", fmt.Sprintf("host right, of %d in the text", t.spoken), rate(t.heard, t.spoken))
 	fmt.Fprintf(w, "%-36s %9d\n", "not known", t.unknown)
 }
