@@ -106,7 +106,7 @@ func diagnosis(r engine.Result, err error) diagnose.Diagnosis {
 	switch {
 	case errors.As(err, &over):
 		return diagnose.Diagnosis{Kind: fault.Timeout, Service: "other", Retryable: over.Silent, Confidence: 1,
-			Evidence: diagnose.Evidence{Text: over.Error()}, Hint: "raise " + over.What + " where the build is merely slow"}
+			Evidence: diagnose.Evidence{Text: over.Error()}, Hint: over.Hint()}
 	case errors.As(err, &failure):
 		return ofFailure(failure)
 	case r.Outcome == engine.Unavailable:

@@ -33,6 +33,9 @@ func (e *LimitError) Error() string {
 	return text
 }
 
+// Hint says what to do.
+func (e *LimitError) Hint() string { return "raise " + e.What + " where the build is merely slow" }
+
 // limited runs one attempt within its limits. What ends it by one of them is a
 // *LimitError.
 func (b *build) limited(ctx context.Context, limits []limit, do func(ctx context.Context, emit func(engine.Event)) (engine.Result, error)) (engine.Result, error) {

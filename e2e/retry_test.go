@@ -3,6 +3,7 @@ package e2e
 import (
 	"net"
 	"net/http"
+	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -49,14 +50,32 @@ func TestTryingAgain(t *testing.T) {
 		}
 	})
 	t.Run("a substitute for an image that no source has", func(t *testing.T) {
-		got := b.build(b.context("# outlast: or alpine:3\nFROM docker.io/library/gone:1\nRUN true\n"), "--output", "type=oci,dest="+b.dir+"/sub.tar")
+		got := b.build(b.context("# outlast: or alpine:3\nFROM docker.io/library/gone:1\nRUN true\n"), "--output", "type=oci,tar=false,dest="+b.dir+"/sub")
 		got.want(t, 0, "docker.io/library/alpine:3 stands in for docker.io/library/gone:1")
+		if config := mustRun(t, "sh", "-c", "cat "+b.dir+"/sub/blobs/sha256/*"); !strings.Contains(config, `"build.outlast.substitutes":"docker.io/library/gone:1=docker.io/library/alpine:3"`) {
+			t.Error("the image does not say so")
+		}
 	})
 	t.Run("a hang", func(t *testing.T) {
 		got := b.build(b.context("FROM alpine:3\nRUN sleep 120\n"), "--idle-timeout", "3s", "--attempts", "1")
 		got.want(t, 3, "no output and no progress for 3s")
 		if got.took.Seconds() > 60 {
 			t.Errorf("took %v", got.took)
+		}
+	})
+	t.Run("a hang that the strategy's time ends", func(t *testing.T) {
+		bb := *b
+		for _, strategy := range []string{"OPTIMAL", "RESILIENT", "CONSERVATIVE", "EMERGENCY"} {
+			bb.env = append(bb.env, "BUILD_TIMEOUT_"+strategy+"=5")
+		}
+		got := bb.build(b.context("FROM alpine:3\nRUN sleep 613\n"))
+		got.want(t, 3, "no end after 5s, the limit of timeouts.", "RUN sleep 613")
+		got.once(t)
+		if got.took.Seconds() > 30 {
+			t.Errorf("took %v", got.took)
+		}
+		if out, err := exec.CommandContext(t.Context(), "pgrep", "-f", "sleep 61[3]").Output(); err == nil {
+			t.Errorf("the step goes on: %s", out)
 		}
 	})
 	t.Run("a comment with a slip", func(t *testing.T) {

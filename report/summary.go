@@ -4,6 +4,8 @@ package report
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,8 +13,8 @@ import (
 )
 
 // Summary returns the few lines that stand at the end of a build: how it
-// ended, each attempt where there were several, and a line for each service that
-// failed on the way.
+// ended, each attempt where there were several, and a line for each image that
+// another one stood in for and for each service that failed on the way.
 func Summary(r record.Run) []string {
 	lines := []string{headline(r)}
 	if len(r.Attempts) > 1 {
@@ -20,9 +22,19 @@ func Summary(r record.Run) []string {
 			lines = append(lines, "attempt "+l)
 		}
 	}
+	lines = append(lines, StandIns(r)...)
 	lines = append(lines, r.Detours()...)
 	for _, s := range r.Stale {
 		lines = append(lines, fmt.Sprintf("%s is stale: nobody could confirm the answer of %s", s.Name, s.Good.UTC().Format("2006-01-02 15:04 MST")))
+	}
+	return lines
+}
+
+// StandIns returns a line for each image that another one stood in for.
+func StandIns(r record.Run) []string {
+	var lines []string
+	for _, ref := range slices.Sorted(maps.Keys(r.Substitutes)) {
+		lines = append(lines, fmt.Sprintf("%s stands in for %s, which no source has", r.Substitutes[ref], ref))
 	}
 	return lines
 }

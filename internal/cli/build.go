@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/outlast-build/outlast"
 	"github.com/outlast-build/outlast/engine/buildx"
 	"github.com/outlast-build/outlast/record"
 	"github.com/outlast-build/outlast/report"
@@ -153,8 +154,13 @@ func local(path string) bool {
 // conclude tells how the build ended, after the engine's own last words.
 func (a *app) conclude(run record.Run, err error, d *display, args buildx.Args) error {
 	if err == nil {
-		if eventful(run) && !d.silent() && args.Call() == "" {
+		switch {
+		case eventful(run) && !d.silent() && args.Call() == "":
 			a.summary(run)
+		case d.quiet():
+			for _, line := range report.StandIns(run) {
+				a.say.warning(line) // another base image than was asked for is never silent
+			}
 		}
 		return nil
 	}
@@ -162,6 +168,7 @@ func (a *app) conclude(run record.Run, err error, d *display, args buildx.Args) 
 	if run.Outcome == "" {
 		return err
 	}
+	var over *outlast.LimitError
 	var sources interface{ Sources() []string }
 	var cause interface{ Cause() string }
 	switch {
@@ -172,12 +179,15 @@ func (a *app) conclude(run record.Run, err error, d *display, args buildx.Args) 
 		}
 	case run.Outcome == record.Interrupted:
 		return told
+	case errors.As(err, &over):
+		// The engine only says that it was cancelled.
+		a.say.err(over.Error())
 	case !d.toldError():
 		for _, line := range messages(err) {
 			a.say.err(line)
 		}
 	}
-	if errors.As(err, &cause) && cause.Cause() != "" {
+	if over == nil && errors.As(err, &cause) && cause.Cause() != "" {
 		a.say.err(cause.Cause())
 	}
 	for _, hint := range hints(err) {
@@ -198,5 +208,5 @@ func (a *app) summary(run record.Run) {
 // eventful reports whether there is more to tell of a run than the engine's
 // own display does.
 func eventful(r record.Run) bool {
-	return len(r.Detours()) > 0 || len(r.Stale) > 0 || len(r.Attempts) > 1
+	return len(r.Detours()) > 0 || len(r.Substitutes) > 0 || len(r.Stale) > 0 || len(r.Attempts) > 1
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/moby/buildkit/client"
 	digest "github.com/opencontainers/go-digest"
 
+	"github.com/outlast-build/outlast"
 	"github.com/outlast-build/outlast/engine"
 	"github.com/outlast-build/outlast/fault"
 	"github.com/outlast-build/outlast/internal/cli"
@@ -344,6 +345,35 @@ func TestSecondAttemptIsDrawnAnew(t *testing.T) {
 	}
 	if got := run(t, parts, "build", "-q", "."); got.stderr != "" {
 		t.Errorf("got %q, want no words on a failure that was overcome", got.stderr)
+	}
+}
+
+// The engine is told to stop, and can only say that it was.
+func TestALimitSaysWhoseItWas(t *testing.T) {
+	for _, what := range []string{"timeouts.optimal", "build.deadline"} {
+		over := &fault.Error{Op: "build", Kind: fault.Timeout, Err: &outlast.LimitError{Took: 5 * time.Second, What: what, Step: "[2/2] RUN make"}}
+		parts := builds(func(_ context.Context, r cli.BuildRequest) (record.Run, error) {
+			r.Emit(vertex(1, "[2/2] RUN make", "context canceled"))
+			r.Emit(engine.Event{Line: "ERROR: failed to build: failed to solve: Canceled: context canceled"})
+			return record.Run{Outcome: record.NoSource, Attempts: make([]record.Attempt, 1)}, over
+		})
+		got := run(t, parts, "build", ".")
+		want := "outlast: error: no end after 5s, the limit of " + what + ", in [2/2] RUN make\noutlast: hint: raise " + what + " where the build is merely slow\n"
+		if got.code != 3 || !strings.HasSuffix(got.stderr, want) || strings.Count(got.stderr, "outlast: error:") != 1 {
+			t.Errorf("got %d, %q, want 3 and %q", got.code, got.stderr, want)
+		}
+	}
+}
+
+func TestSubstitutesAreToldHoweverQuietABuildIs(t *testing.T) {
+	parts := builds(func(_ context.Context, _ cli.BuildRequest) (record.Run, error) {
+		return record.Run{Outcome: record.Built, Attempts: make([]record.Attempt, 1), Substitutes: map[string]string{"gcr.io/a:1": "docker.io/library/b:1"}}, nil
+	})
+	const want = "docker.io/library/b:1 stands in for gcr.io/a:1, which no source has\n"
+	for flag, before := range map[string]string{"-q": "outlast: warning: ", "--progress=plain": "outlast: "} {
+		if got := run(t, parts, "build", flag, "."); !strings.Contains(got.stderr, before+want) {
+			t.Errorf("%s: got %q, want %q", flag, got.stderr, want)
+		}
 	}
 }
 

@@ -59,8 +59,11 @@ func newDisplay(w io.Writer, mode string, color, debug bool) (*display, error) {
 // silent reports whether the user asked for no words on how it goes, or for
 // JSON alone.
 func (d *display) silent() bool {
-	return d.mode == progressui.QuietMode || d.mode == progressui.RawJSONMode
+	return d.quiet() || d.mode == progressui.RawJSONMode
 }
+
+// quiet reports whether the user asked for no words on how it goes.
+func (d *display) quiet() bool { return d.mode == progressui.QuietMode }
 
 // toldError reports whether the engine itself said how the build failed.
 func (d *display) toldError() bool {
