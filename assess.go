@@ -15,16 +15,18 @@ import (
 	"github.com/outlast-build/outlast/internal/config"
 )
 
-// cardLife is how long an assessment counts for the next build. An outage
-// lasts minutes; builds that follow one another at once need no new look.
-const cardLife = time.Minute
+// cardLife is how long an assessment counts for the next build: builds that
+// begin together need one look. A service that failed since would be told to
+// be well.
+const cardLife = 10 * time.Second
 
 // maxCard bounds a kept assessment, in bytes.
 const maxCard = 1 << 20
 
 // assess measures the services, or takes the assessment that a build of the
-// same needs made just now. It returns at once; the card comes by the channel.
-func (b *build) assess(ctx context.Context) <-chan health.Scorecard {
+// same needs made just now, unless it is to be fresh. It returns at once; the
+// card comes by the channel.
+func (b *build) assess(ctx context.Context, fresh bool) <-chan health.Scorecard {
 	came := make(chan health.Scorecard, 1)
 	if b.Survey == nil {
 		came <- health.Scorecard{}
@@ -33,7 +35,7 @@ func (b *build) assess(ctx context.Context) <-chan health.Scorecard {
 	go func() {
 		path := cardPath(b.Settings, b.recipe.needs)
 		card, ok := readCard(path, time.Now())
-		if !ok {
+		if !ok || fresh {
 			card = b.Survey(ctx, SurveyOptions{Settings: b.Settings, Needs: b.recipe.needs, Known: b.recipe.path != "", Env: b.Env})
 			if ctx.Err() == nil {
 				writeCard(path, card)

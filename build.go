@@ -134,20 +134,14 @@ func (b *build) do(ctx context.Context) error {
 	}
 	// The services are measured while the builder is looked for: each takes
 	// its time without the other.
-	card := b.assess(ctx)
+	card := b.assess(ctx, false)
 	if err := b.chooseEngine(ctx); err != nil {
 		return err
 	}
-	if !b.Direct {
-		var err error
-		b.mirror, err = serve(ctx, GatewayOptions{Settings: b.Settings, Hosts: b.hosts(), Board: b.board,
-			Packages: FindPackages(ctx, b.Settings, b.Env, b.managers()),
-			Offline:  b.Offline, OnTry: b.answered, OnServe: b.served, OnBytes: b.alive, Once: true, Warn: b.note})
-		if err != nil {
-			return err
-		}
-		defer b.mirror.close()
+	if err := b.openGateway(ctx); err != nil {
+		return err
 	}
+	defer b.closeGateway()
 	select {
 	case b.card = <-card:
 	case <-ctx.Done():
@@ -155,6 +149,24 @@ func (b *build) do(ctx context.Context) error {
 	}
 	b.findAbsent(ctx)
 	return b.attempts(ctx)
+}
+
+// openGateway starts the gateway of the build, unless the user wants none.
+func (b *build) openGateway(ctx context.Context) error {
+	if b.Direct {
+		return nil
+	}
+	var err error
+	b.mirror, err = serve(ctx, GatewayOptions{Settings: b.Settings, Hosts: b.hosts(), Board: b.board,
+		Packages: FindPackages(ctx, b.Settings, b.Env, b.managers()),
+		Offline:  b.Offline, OnTry: b.answered, OnServe: b.served, OnBytes: b.alive, Once: true, Warn: b.note})
+	return err
+}
+
+func (b *build) closeGateway() {
+	if b.mirror != nil {
+		b.mirror.close()
+	}
 }
 
 // read reads the Dockerfile, and the Dockerfile.resilient beside it.

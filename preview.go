@@ -21,16 +21,22 @@ type Preview struct {
 }
 
 // PreviewBuild says what a build of these options would do first. It reads,
-// measures and asks for a builder, and builds nothing. No builder is no error:
+// measures, asks for a builder and for the images that others may stand in
+// for, and builds nothing. No builder is no error:
 // the Preview is then that of a builder which reaches the gateway.
 func PreviewBuild(ctx context.Context, o Options) (Preview, error) {
 	b := newBuild(o)
 	if err := b.read(); err != nil {
 		return Preview{}, err
 	}
-	card := b.assess(ctx)
+	card := b.assess(ctx, true)
 	err := b.chooseEngine(ctx)
+	if err := b.openGateway(ctx); err != nil {
+		return Preview{}, err
+	}
+	defer b.closeGateway()
 	b.card = <-card
+	b.findAbsent(ctx)
 	if ctx.Err() != nil {
 		return Preview{}, &fault.Error{Op: "measure the services", Kind: fault.Canceled, Err: context.Cause(ctx)}
 	}

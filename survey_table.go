@@ -187,10 +187,21 @@ func (s *survey) registry(ref string, needed, public bool) probe.Check {
 		return broken(host, err)
 	}
 	origin := ups[len(ups)-1]
-	for _, name := range append([]string{hostname(origin.Endpoint)}, s.Settings.Registry(host).Tokens...) {
+	for _, name := range append([]string{hostname(origin.Endpoint)}, s.tokens(host)...) {
 		s.name(name, needed)
 	}
 	return s.manifest(f, origin, host, path, ref, needed, public)
+}
+
+// tokens are the hosts of token endpoints that a registry asks for. An origin
+// that settings put in the registry's place does not send there, unless they
+// say so.
+func (s *survey) tokens(host string) []string {
+	is, was := s.Settings.Registry(host), config.DefaultRegistry(host)
+	if is.Origin != was.Origin && slices.Equal(is.Tokens, was.Tokens) {
+		return nil
+	}
+	return is.Tokens
 }
 
 // mirrorsOf are checks of the mirrors that may have an image.

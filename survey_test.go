@@ -295,6 +295,40 @@ func TestSurvey(t *testing.T) {
 	}
 }
 
+// An origin that stands in a registry's place has token endpoints of its own,
+// or those that the settings name.
+func TestTokenEndpointsAreThoseOfTheOrigin(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	hub := w.settings.Registries["docker.io"]
+	for _, tt := range []struct {
+		name   string
+		tokens []string
+		asked  bool
+	}{
+		{"the default ones are left alone", config.DefaultRegistry("docker.io").Tokens, false},
+		{"those of the settings are asked", []string{"auth.example.com"}, true},
+	} {
+		hub.Tokens = tt.tokens
+		w.settings.Registries["docker.io"] = hub
+		var names []string
+		for _, c := range w.survey(need(images["docker.io"])).Categories {
+			for _, k := range c.Checks {
+				if c.Name == health.Names {
+					names = append(names, k.Name)
+				}
+			}
+		}
+		want := []string{"docker-io.example.com"}
+		if tt.asked {
+			want = []string{"auth.example.com", "docker-io.example.com"}
+		}
+		if diff := cmp.Diff(want, names); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
 // What a service may see is for that service: nothing of it is told.
 func TestSurveyKeepsSecrets(t *testing.T) {
 	t.Parallel()

@@ -271,6 +271,7 @@ func (in Input) routes(p *Plan) {
 		}
 	}
 	for _, host := range slices.Sorted(maps.Keys(p.Routes)) {
+		in.outage(p, host)
 		given, ranked := in.Sources[host], p.Routes[host]
 		if len(given) > 0 && given[0] != ranked[0] {
 			p.because("%s: %s is asked before %s, which %s", host, ranked[0], given[0], in.Health.Standing(given[0]).Last.Verb())
@@ -278,6 +279,35 @@ func (in Input) routes(p *Plan) {
 		if in.Card.Percent() < 100 && in.allCached(host) {
 			p.because("%s: the local store has what is needed of it", host)
 		}
+	}
+}
+
+// outage tells of a registry that was found to be down what that means: whether
+// others that may have its content are well.
+func (in Input) outage(p *Plan, host string) {
+	var down *health.Check
+	var well []string
+	mirrors := 0
+	for _, c := range in.Card.Categories {
+		for _, k := range c.Checks {
+			switch {
+			case k.For != host:
+			case c.Name != health.Mirrors && !k.OK:
+				down = &k
+			case c.Name == health.Mirrors:
+				mirrors++
+				if k.OK {
+					well = append(well, k.Name)
+				}
+			}
+		}
+	}
+	switch {
+	case down == nil || mirrors == 0:
+	case len(well) > 0:
+		p.because("%s itself %s; of its mirrors these are well: %s", host, down.Kind.Verb(), strings.Join(well, ", "))
+	default:
+		p.because("%s itself %s, and no mirror of it is well", host, down.Kind.Verb())
 	}
 }
 

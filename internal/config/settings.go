@@ -101,6 +101,11 @@ func (s Settings) Registry(host string) Registry {
 	return Registry{Origin: defaultOrigin(host)}
 }
 
+// DefaultRegistry returns what holds for host where nothing is set.
+func DefaultRegistry(host string) Registry {
+	return Settings{Registries: defaultRegistries()}.Registry(host)
+}
+
 // hubHosts are the names that Docker Hub has besides docker.io.
 var hubHosts = map[string]bool{"index.docker.io": true, "registry-1.docker.io": true, "registry.hub.docker.com": true}
 
