@@ -9,6 +9,7 @@ import (
 type Edit struct {
 	At   int // bytes from the beginning
 	Text string
+	Cut  int // how many bytes the text stands for; mostly none
 }
 
 // Apply returns src with the edits, of which no two are at the same place.
@@ -19,7 +20,7 @@ func Apply(src []byte, edits []Edit) []byte {
 	at := 0
 	for _, e := range sorted {
 		out = append(append(out, src[at:e.At]...), e.Text...)
-		at = e.At
+		at = e.At + e.Cut
 	}
 	return append(out, src[at:]...)
 }

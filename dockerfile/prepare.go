@@ -169,7 +169,7 @@ func decide(src []byte, votes map[vote]string) Preparation {
 	}
 	for line, managers := range byLine {
 		at, _ := runAt(src, line)
-		p.Edits = append(p.Edits, Edit{at, mountsFor(managers)})
+		p.Edits = append(p.Edits, Edit{At: at, Text: mountsFor(managers)})
 		p.Managers = append(p.Managers, managers...)
 	}
 	slices.Sort(p.Managers)

@@ -36,6 +36,13 @@ type scanner struct {
 	word  strings.Builder
 	open  bool     // a word has begun, even if it is empty so far: ""
 	docs  []string // delimiters of here-documents whose bodies follow the line
+
+	// What follows is for those who want to know where commands stand.
+	starts []int       // of words
+	begun  int         // where the open word begins
+	joint  joint       // how the command is joined to others
+	inner  bool        // of a substitution
+	spot   func(*spot) // told each command; nil: nobody is
 }
 
 // scan reads commands up to the end, or past closer if that is not 0. A
@@ -76,7 +83,7 @@ func (s *scanner) scan(closer byte, all *[]call, depth int) {
 			groups = max(0, groups-1)
 			s.endCommand(all, depth)
 		case ';', '&', '|':
-			s.at++
+			s.operator()
 			s.endCommand(all, depth)
 		case '#':
 			if s.open {
@@ -94,9 +101,17 @@ func (s *scanner) scan(closer byte, all *[]call, depth int) {
 }
 
 func (s *scanner) put(c byte) {
+	s.begin(s.at)
 	s.word.WriteByte(c)
-	s.open = true
 	s.at++
+}
+
+// begin opens a word, if none is open, at a place.
+func (s *scanner) begin(at int) {
+	if !s.open {
+		s.begun = at
+	}
+	s.open = true
 }
 
 // escape takes the byte after a backslash as it is; a line end vanishes.
@@ -113,8 +128,8 @@ func (s *scanner) escape() {
 }
 
 func (s *scanner) single() {
+	s.begin(s.at)
 	s.at++
-	s.open = true
 	end := strings.IndexByte(s.text[s.at:], '\'')
 	if end < 0 {
 		end = len(s.text) - s.at
@@ -124,8 +139,8 @@ func (s *scanner) single() {
 }
 
 func (s *scanner) double(all *[]call, depth int) {
+	s.begin(s.at)
 	s.at++
-	s.open = true
 	for s.at < len(s.text) {
 		switch s.text[s.at] {
 		case '"':
@@ -157,8 +172,8 @@ func (s *scanner) dollar(all *[]call, depth int) {
 // nested reads a substitution. It leaves a mark in the word that holds it, so
 // that nobody takes the rest of the word for the whole.
 func (s *scanner) nested(closer byte, all *[]call, depth int) {
+	s.begin(s.at)
 	s.word.WriteByte('$')
-	s.open = true
 	if depth >= maxNesting {
 		end := strings.IndexByte(s.text[s.at:], closer)
 		if end < 0 {
@@ -167,7 +182,7 @@ func (s *scanner) nested(closer byte, all *[]call, depth int) {
 		s.at += end + 1
 		return
 	}
-	inner := scanner{text: s.text, at: s.at}
+	inner := scanner{text: s.text, at: s.at, inner: true, spot: s.spot}
 	inner.scan(closer, all, depth+1)
 	s.at = inner.at
 }
@@ -197,6 +212,7 @@ func (s *scanner) redirect() {
 	if strings.HasPrefix(operator, "<<") && operator != "<<<" {
 		s.docs = append(s.docs, strings.Trim(target, `'"\`))
 	}
+	s.redirected(operator, target)
 	s.at += len(target)
 }
 
@@ -226,6 +242,7 @@ func (s *scanner) skipLine() {
 func (s *scanner) endWord() {
 	if s.open {
 		s.words = append(s.words, s.word.String())
+		s.starts = append(s.starts, s.begun)
 	}
 	s.word.Reset()
 	s.open = false
@@ -233,7 +250,9 @@ func (s *scanner) endWord() {
 
 func (s *scanner) endCommand(all *[]call, depth int) {
 	s.endWord()
-	if c := strip(s.words); len(c) > 0 {
+	c := strip(s.words)
+	s.tell(c)
+	if len(c) > 0 {
 		s.words = nil
 		if script, ok := c.script(); ok && depth < maxNesting {
 			inner := scanner{text: script}
