@@ -106,6 +106,7 @@ func (a *app) root() *cobra.Command {
 		a.diagnoseCommand(),
 		a.engineCommand(),
 		a.gatewayCommand(),
+		a.hardenCommand(),
 		a.lockCommand(),
 		a.mirrorsCommand(),
 		a.planCommand(),

@@ -104,6 +104,7 @@ func TestHelp(t *testing.T) {
 		"diagnose",
 		"engine", "engine status", "engine stop",
 		"gateway", "gateway health",
+		"harden",
 		"lock",
 		"mirrors",
 		"plan",
