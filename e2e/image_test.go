@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -85,7 +84,7 @@ func TestTheImageOfOutlast(t *testing.T) {
 	}{
 		{"Dockerfile", "gha-full", nil, nil},
 		{"Dockerfile.resilient", "local-only", []string{"ATTEMPTS=2", "LIMIT=20", "UPX=true"},
-			[]string{"Dockerfile.resilient is built", "attempt 1 of 2: packages ended", "attempt 2 of 2: packages ended", "giving up", "no upx"}},
+			[]string{"Dockerfile.resilient is built", "attempt 1 of 2: apt-get ended", "attempt 2 of 2: apt-get ended", "giving up", "no upx"}},
 	} {
 		t.Run(tt.file, func(t *testing.T) {
 			image := "outlast:" + strings.ToLower(tt.file)
@@ -144,25 +143,6 @@ func TestBuildKitHasNothingToSayAboutOurDockerfiles(t *testing.T) {
 		out, err := b.buildx.Run(t.Context(), "build", "--builder", "lint", "--check", "-f", file, filepath.Dir(file))
 		if err != nil || !strings.Contains(out, "no warnings found") {
 			t.Errorf("%s: %v\n%s", file, err, out)
-		}
-	}
-}
-
-// The shell in the resilient Dockerfile is checked as that of scripts is.
-func TestShellcheckHasNothingToSayAboutOurDockerfiles(t *testing.T) {
-	text, err := os.ReadFile("../Dockerfile.resilient")
-	if err != nil {
-		t.Fatal(err)
-	}
-	scripts := regexp.MustCompile(`(?s)<<'SCRIPT'[^\n]*\n(.*?\n)SCRIPT\n`).FindAllStringSubmatch(string(text), -1)
-	if len(scripts) == 0 {
-		t.Fatal("it has no scripts: take this test away")
-	}
-	for _, s := range scripts {
-		cmd := exec.CommandContext(t.Context(), testenv.Tool(t, "shellcheck"), "--exclude=SC1091", "-")
-		cmd.Stdin = strings.NewReader(s[1])
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, bytes.TrimSpace(out))
 		}
 	}
 }
