@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/outlast-build/outlast/dockerfile"
+	"github.com/outlast-build/outlast/fault"
 	"github.com/outlast-build/outlast/health"
 	"github.com/outlast-build/outlast/internal/config"
 )
@@ -47,6 +49,42 @@ func (b *build) assess(ctx context.Context, fresh bool) <-chan health.Scorecard 
 		came <- card
 	}()
 	return came
+}
+
+// cardPatience is how long the assessment is waited for at most where it can
+// change nothing: services that are well answer within it, and others would
+// hold up for seconds a build that they are not needed for.
+const cardPatience = 100 * time.Millisecond
+
+// takeCard waits for the assessment. Where the first attempt has all in the
+// store, it waits for cardPatience; a later attempt takes what came meanwhile.
+func (b *build) takeCard(ctx context.Context) error {
+	if b.coming == nil {
+		return nil
+	}
+	var enough <-chan time.Time
+	if len(b.past) == 0 && b.stocked() {
+		enough = time.After(cardPatience)
+	}
+	select {
+	case b.card = <-b.coming:
+		b.coming = nil
+	case <-enough:
+	case <-ctx.Done():
+		return &fault.Error{Op: "measure the services", Kind: fault.Canceled, Err: context.Cause(ctx)}
+	}
+	return nil
+}
+
+// stocked reports whether the assessment decides nothing but how long an
+// attempt may take: all that the build is known to need is in the store, and
+// neither another Dockerfile nor a cache is there to choose.
+func (b *build) stocked() bool {
+	if b.mirror == nil || b.resilient != nil || b.Settings.Cache.Local != "" || b.Settings.Cache.Registry != "" {
+		return false
+	}
+	known := b.cached()
+	return !slices.ContainsFunc(b.recipe.needs, func(n dockerfile.Need) bool { return !known[n.Ref] })
 }
 
 // cardPath is where the assessment for these needs is kept; empty where there

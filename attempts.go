@@ -46,6 +46,9 @@ func (b *build) attempts(ctx context.Context) error {
 		past, told := b.learn(p, result, err)
 		last = told
 		b.past = append(b.past, past)
+		if err := b.takeCard(within); err != nil {
+			return b.given(ctx, within, last)
+		}
 	}
 }
 
@@ -83,7 +86,7 @@ func (b *build) tellPlan(p plan.Plan) {
 	switch {
 	case b.Debug:
 		told = p.Why
-	case len(b.past) == 0 && b.Survey == nil && p.Strategy == plan.Optimal:
+	case len(b.past) == 0 && len(b.card.Categories) == 0 && p.Strategy == plan.Optimal:
 		told = nil // nothing was measured, and nothing is out of the way
 	}
 	for _, why := range told {

@@ -14,7 +14,6 @@ import (
 	"github.com/outlast-build/outlast/backoff"
 	"github.com/outlast-build/outlast/engine"
 	"github.com/outlast-build/outlast/engine/buildx"
-	"github.com/outlast-build/outlast/fault"
 	"github.com/outlast-build/outlast/fetch"
 	"github.com/outlast-build/outlast/gateway"
 	"github.com/outlast-build/outlast/health"
@@ -91,8 +90,9 @@ type build struct {
 	watch     atomic.Pointer[watch] // of the attempt under way
 	waits     backoff.Budget        // between attempts
 
-	card   health.Scorecard
-	absent []string // references with substitutes that no source has
+	coming <-chan health.Scorecard // nil once it came
+	card   health.Scorecard        // without checks where it has not come yet
+	absent []string                // references with substitutes that no source has
 	past   []plan.Past
 }
 
@@ -134,7 +134,9 @@ func (b *build) do(ctx context.Context) error {
 	}
 	// The services are measured while the builder is looked for: each takes
 	// its time without the other.
-	card := b.assess(ctx, false)
+	surveying, stop := context.WithCancel(ctx)
+	defer stop()
+	b.coming = b.assess(surveying, false)
 	if err := b.chooseEngine(ctx); err != nil {
 		return err
 	}
@@ -142,10 +144,8 @@ func (b *build) do(ctx context.Context) error {
 		return err
 	}
 	defer b.closeGateway()
-	select {
-	case b.card = <-card:
-	case <-ctx.Done():
-		return &fault.Error{Op: "measure the services", Kind: fault.Canceled, Err: context.Cause(ctx)}
+	if err := b.takeCard(ctx); err != nil {
+		return err
 	}
 	b.findAbsent(ctx)
 	return b.attempts(ctx)
