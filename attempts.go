@@ -179,10 +179,9 @@ func (b *build) attempt(ctx context.Context, p plan.Plan, waited time.Duration) 
 	if b.mirror != nil {
 		b.mirror.begin()
 	}
-	limits := []limit{{p.Timeout, false, "timeouts." + string(p.Strategy)}, {b.Settings.Build.Idle, true, "build.idle"}}
 	var shelf shelf
 	defer shelf.close()
-	result, err := b.limited(ctx, limits, func(ctx context.Context, emit func(engine.Event)) (engine.Result, error) {
+	result, err := b.limited(ctx, b.limits(p), func(ctx context.Context, emit func(engine.Event)) (engine.Result, error) {
 		req, err := b.request(ctx, p, &shelf)
 		if err != nil {
 			return engine.Result{}, err
@@ -190,6 +189,7 @@ func (b *build) attempt(ctx context.Context, p plan.Plan, waited time.Duration) 
 		return b.engine.Build(ctx, req, emit)
 	})
 	if err == nil {
+		b.tellUnwritten(result)
 		b.keepCache(ctx, &shelf)
 	}
 	a := record.Attempt{Started: started, Ended: time.Now(), Strategy: string(p.Strategy), Kind: fault.Of(err), Steps: len(result.Steps), Waited: waited}

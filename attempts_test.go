@@ -40,6 +40,10 @@ func TestTryingAgain(t *testing.T) {
 	compile := fails("[2/2] RUN go build .", "warning: the cache service is not available: 503\n# example.com/x\n./main.go:7:2: undefined: y\n", exit1)
 	export := fails("exporting cache to registry", "", "error writing layer blob: failed to do request: Put \"https://cache.example.com/v2/x/blobs/uploads/1\": EOF")
 	lost := enginetest.Script{Result: engine.Result{Outcome: engine.Unavailable}}
+	push := fails("exporting to image", "", "failed to push r.example.com/x:1: unexpected status from PUT request to https://r.example.com/v2/x/manifests/1: 503 Service Unavailable")
+	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	stuck := enginetest.Script{Hang: true, Events: []engine.Event{
+		enginetest.Vertex("exporting cache to registry", func(v *client.Vertex) { v.Started = &began })}}
 	hang := enginetest.Script{Hang: true}
 	good := enginetest.Script{}
 	for _, tt := range []struct {
@@ -63,6 +67,17 @@ func TestTryingAgain(t *testing.T) {
 			func(r engine.Request) bool {
 				return !slices.Contains(r.Args, "--cache-to") && r.Args[len(r.Args)-1] == "."
 			}},
+		{"the user's cache does not take an end", []enginetest.Script{stuck, good}, []string{"--cache-to=type=registry,ref=cache.example.com/x", "--no-cache"}, nil, record.Built, 2, 3 * time.Minute, 3 * time.Minute,
+			func(r engine.Request) bool { return slices.Equal(r.Args, []string{"."}) }},
+		{"the export of a cache may not fail the build", []enginetest.Script{good}, []string{"--cache-to", "cache.example.com/x", "--cache-to=type=inline"}, nil, record.Built, 1, 0, 0,
+			func(r engine.Request) bool {
+				return slices.Equal(r.Args, []string{"--cache-to=type=registry,ref=cache.example.com/x,ignore-error=true", "--cache-to=type=inline", "."})
+			}},
+		{"the push fails: no step runs again", []enginetest.Script{push, good}, []string{"--push", "--no-cache", "-t", "r.example.com/x:1", "--pull"}, nil, record.Built, 2, time.Second / 2, time.Second,
+			func(r engine.Request) bool {
+				return slices.Equal(r.Args, []string{"--push", "-t", "r.example.com/x:1", "."})
+			}},
+		{"the push hangs when only that is left", []enginetest.Script{push, hang}, []string{"--push"}, func(s *config.Settings) { s.Build.Idle = time.Hour }, record.NoSource, 2, 10 * time.Minute, 11 * time.Minute, nil},
 		{"the builder goes away and comes back", []enginetest.Script{lost, good}, nil, nil, record.Built, 2, time.Second / 2, time.Second, nil},
 		{"the builder stays away", []enginetest.Script{lost}, nil, nil, record.NoEngine, 3, time.Second, 3 * time.Second, nil},
 		{"no sign of life, once", []enginetest.Script{hang, good}, nil, nil, record.Built, 2, 10 * time.Minute, 11 * time.Minute, nil},

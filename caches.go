@@ -2,11 +2,13 @@ package outlast
 
 import (
 	"context"
+	"encoding/csv"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/outlast-build/outlast/buildcache"
+	"github.com/outlast-build/outlast/engine"
 	"github.com/outlast-build/outlast/plan"
 )
 
@@ -72,6 +74,28 @@ func (b *build) localCache(ctx context.Context, s *shelf) []string {
 		return []string{to}
 	}
 	return []string{"--cache-from=" + attribute("type=local,src=", view.Dir), to}
+}
+
+// lenient makes the export of a cache one that cannot fail a finished image,
+// unless the user says whether it may.
+func lenient(to string) string {
+	fields, err := csv.NewReader(strings.NewReader(to)).Read()
+	if err != nil || slices.ContainsFunc(fields, func(f string) bool { return strings.HasPrefix(f, "ignore-error=") || f == "type=inline" }) {
+		return to
+	}
+	if len(fields) == 1 && !strings.Contains(to, "=") {
+		to = "type=registry,ref=" + to
+	}
+	return to + ",ignore-error=true"
+}
+
+// tellUnwritten says which caches a build that succeeded could not write.
+func (b *build) tellUnwritten(r engine.Result) {
+	for _, s := range r.Steps {
+		if s.Error != "" && exportsCache(s.Name) {
+			b.note(fmt.Sprintf("the image was made, the cache was not written: %s: %s", s.Name, s.Error))
+		}
+	}
 }
 
 // attribute quotes a path in a list of attributes, which buildx reads as CSV.

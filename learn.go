@@ -56,8 +56,10 @@ func (b *build) learn(p plan.Plan, r engine.Result, err error) (plan.Past, error
 	past := plan.Past{Plan: p, Poisoned: r.Poisoned, Unreachable: r.GatewayUnreachable, Diagnosis: diagnosis(r, err)}
 	var over *LimitError
 	past.TimedOut = errors.As(err, &over) && !over.Silent
+	past.Made = over != nil && exportsCache(over.Step)
 	step := r.FailedStep()
 	if step != nil {
+		past.Made = made(step)
 		past.Stage, _ = stageOf(step.Name)
 		past.Swallowed = past.Diagnosis.Consequence() && swallowed(r, past.Stage)
 	}
@@ -104,6 +106,9 @@ func diagnosis(r engine.Result, err error) diagnose.Diagnosis {
 	var over *LimitError
 	var failure *fetch.Failure
 	switch {
+	case errors.As(err, &over) && exportsCache(over.Step):
+		return diagnose.Diagnosis{Kind: fault.CacheExport, Service: "registry-cache", Retryable: true, FallbackHelps: true, Confidence: 1,
+			Evidence: diagnose.Evidence{Text: over.Error()}, Hint: fault.CacheExport.Hint()}
 	case errors.As(err, &over):
 		return diagnose.Diagnosis{Kind: fault.Timeout, Service: "other", Retryable: over.Silent, Confidence: 1,
 			Evidence: diagnose.Evidence{Text: over.Error()}, Hint: over.Hint()}
@@ -148,6 +153,15 @@ func stageOf(name string) (string, bool) {
 		return "stage-0", true
 	}
 	return m[1], true
+}
+
+// exportsCache reports whether a step is the export of a build cache.
+func exportsCache(name string) bool { return strings.HasPrefix(name, "exporting cache to ") }
+
+// made reports whether all that failed came after the image was made. What
+// fails in the rest of an export may be a layer that could not be read.
+func made(s *engine.Step) bool {
+	return exportsCache(s.Name) || strings.HasPrefix(s.Name, "exporting to ") && strings.Contains(s.Error, "failed to push ")
 }
 
 func isRun(name string) bool {

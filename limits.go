@@ -11,6 +11,7 @@ import (
 
 	"github.com/outlast-build/outlast/engine"
 	"github.com/outlast-build/outlast/fault"
+	"github.com/outlast-build/outlast/plan"
 )
 
 // A LimitError ends an attempt that took too long.
@@ -65,6 +66,26 @@ type limit struct {
 	after  time.Duration
 	silent bool // counted from the last sign of life
 	what   string
+	during func(step string) bool // it holds in such steps alone; nil: in all
+}
+
+// exportIdle is how long the export of a cache may show no sign of life. One
+// that hangs heeds no limit of BuildKit's own, and all that is lost with it is
+// a cache.
+const exportIdle = 3 * time.Minute
+
+// limits are those of an attempt.
+func (b *build) limits(p plan.Plan) []limit {
+	idle := b.Settings.Build.Idle
+	what := "timeouts." + string(p.Strategy)
+	if p.Finish {
+		what = "an attempt that has nothing to build"
+	}
+	return []limit{
+		{after: p.Timeout, what: what},
+		{after: idle, silent: true, what: "build.idle"},
+		{after: min(idle, exportIdle), silent: true, what: "an export of a cache", during: exportsCache},
+	}
 }
 
 // guard ends the attempt where it reaches the limit.
@@ -82,6 +103,10 @@ func (l limit) guard(ctx context.Context, w *watch, end context.CancelCauseFunc)
 		case <-beat:
 			timer.Reset(l.after)
 		case <-timer.C:
+			if l.during != nil && !l.during(w.step()) {
+				timer.Reset(l.after)
+				continue
+			}
 			end(&LimitError{Took: l.after, Silent: l.silent, What: l.what, Step: w.step()})
 			return
 		}

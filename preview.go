@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/outlast-build/outlast/dockerfile"
+	"github.com/outlast-build/outlast/engine/buildx"
 	"github.com/outlast-build/outlast/fault"
 	"github.com/outlast-build/outlast/health"
 	"github.com/outlast-build/outlast/plan"
@@ -70,5 +71,5 @@ func (b *build) command(p Preview) []string {
 	if slices.Contains(p.Plan.Caches, plan.Registry) {
 		add = append(add, "--cache-from=type=registry,ref="+b.Settings.Cache.Registry)
 	}
-	return e.Builder.Command(b.args(), append(add, flags(p.Plan)...))
+	return e.Builder.Command(buildx.ReadArgs(b.arguments(p.Plan)), append(add, flags(p.Plan)...))
 }

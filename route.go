@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/outlast-build/outlast/engine"
+	"github.com/outlast-build/outlast/engine/buildx"
 	"github.com/outlast-build/outlast/internal/config"
 	"github.com/outlast-build/outlast/plan"
 )
@@ -19,15 +20,31 @@ const substitutesLabel = "build.outlast.substitutes"
 
 // request makes a plan into what the engine is asked for.
 func (b *build) request(ctx context.Context, p plan.Plan, s *shelf) (engine.Request, error) {
-	req := engine.Request{Args: b.Args, Dir: b.Dir, Env: b.Env, Stdin: b.stdin(), Stdout: b.Stdout, Kill: b.Kill}
+	req := engine.Request{Args: b.arguments(p), Dir: b.Dir, Env: b.Env, Stdin: b.stdin(), Stdout: b.Stdout, Kill: b.Kill}
 	if p.Dockerfile == plan.Prepared {
 		req.Dockerfile = b.resilient.path
 	}
-	if !p.UsersCaches {
-		req.Args = b.args().Without("cache-from", "cache-to")
-	}
 	req.Flags = append(b.cacheFlags(ctx, p, s), flags(p)...)
 	return req, b.route(ctx, p, &req)
+}
+
+// arguments are the user's, as far as the plan leaves them as they are.
+func (b *build) arguments(p plan.Plan) []string {
+	var out []string
+	if !p.UsersCaches {
+		out = append(out, "cache-from", "cache-to")
+	}
+	if p.Finish {
+		out = append(out, "no-cache", "no-cache-filter", "pull")
+	}
+	left := b.args()
+	if len(out) > 0 {
+		left = buildx.ReadArgs(left.Without(out...))
+	}
+	if !left.Has("cache-to") {
+		return left.Raw()
+	}
+	return left.Replace("cache-to", lenient)
 }
 
 // flags are those of buildx that a plan comes to, but for caches.

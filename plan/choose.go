@@ -33,6 +33,7 @@ type Plan struct {
 	Routes      map[string][]string // who is asked for the content of each needed registry, best first
 	Substitutes map[string]string   // by reference: the image that stands in for it
 	Rebuild     []string            // stages whose steps are not taken from the builder's cache
+	Finish      bool                // the image was made: no step is to run again
 	Heal        bool                // first make the builder drop what it holds on to
 	Pause       Pause               // before the attempt
 	Why         []string            // a reason for each choice, what is most telling first
@@ -77,6 +78,10 @@ var rules = []rule{
 		return in.last().cache() && (in.last().Plan.UsersCaches || len(in.last().Plan.Caches) > 0)
 	}, again, nil,
 		"an external build cache failed: the build goes on without, and the steps that are finished stay"},
+	{"push", func(in Input) bool {
+		return in.last().Made && in.last().service() && in.last().Diagnosis.Kind != fault.Engine
+	}, again, pause,
+		"the image was made and could not be sent: only that is tried again"},
 	{"room", func(in Input) bool { return in.last().Freed }, again, nil,
 		"the disk was full: room was made in Outlast's own store"},
 	{"engine", func(in Input) bool { return in.last().service() && in.last().Diagnosis.Kind == fault.Engine }, again, pause,
@@ -124,15 +129,21 @@ func Choose(in Input) Plan {
 }
 
 // choices fill in the rest of a plan, each with its reason.
-var choices = []func(Input, *Plan){Input.strategy, Input.variant, Input.caches, Input.replace, Input.rebuild, Input.routes}
+var choices = []func(Input, *Plan){Input.finish, Input.strategy, Input.variant, Input.caches, Input.replace, Input.rebuild, Input.routes}
 
 func (p *Plan) because(format string, args ...any) {
 	p.Why = append(p.Why, fmt.Sprintf(format, args...))
 }
 
+// finishing is how long an attempt may take that has nothing to build.
+const finishing = 10 * time.Minute
+
+func (in Input) finish(p *Plan) { p.Finish = in.last().Made }
+
 // strategy is that of the user, or of the card, a step lower for each attempt
 // that a service made fail. What the build itself does not depend on, a builder
-// that went away or a cache, lowers nothing: what failed is taken out.
+// that went away or a cache, lowers nothing: what failed is taken out. Nor does a
+// push: another Dockerfile would be another image.
 func (in Input) strategy(p *Plan) {
 	card, of := in.Card, "all services"
 	if in.Card.Known {
@@ -140,7 +151,7 @@ func (in Input) strategy(p *Plan) {
 	}
 	steps := 0
 	for _, past := range in.Past {
-		if past.service() && past.Diagnosis.Kind != fault.Engine && !past.cache() {
+		if past.service() && past.Diagnosis.Kind != fault.Engine && !past.cache() && !past.Made {
 			steps++
 		}
 	}
@@ -159,6 +170,9 @@ func (in Input) strategy(p *Plan) {
 		p.because("%s lower, after as many failed attempts", count(steps, "step"))
 	}
 	p.Timeout = in.Levels.Of(p.Strategy).Timeout
+	if p.Finish {
+		p.Timeout = min(p.Timeout, finishing)
+	}
 	p.because("an attempt may take %s", short(p.Timeout))
 }
 
@@ -245,6 +259,9 @@ func (in Input) replace(p *Plan) {
 // rebuild lists the stages with a step that may have been spoiled by a
 // download that failed in silence.
 func (in Input) rebuild(p *Plan) {
+	if p.Finish {
+		return
+	}
 	for _, past := range in.Past {
 		if past.Swallowed && past.Stage != "" && !slices.Contains(p.Rebuild, past.Stage) {
 			p.Rebuild = append(p.Rebuild, past.Stage)

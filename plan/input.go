@@ -40,6 +40,7 @@ type Past struct {
 	Absent      []string // references that no source had
 	Swallowed   bool     // an earlier step of Stage left a download undone, and said that it was well
 	Stage       string   // of the step that failed, as the builder shows it; empty where no step failed
+	Made        bool     // the image was made: the export of a cache failed, or the push
 	TimedOut    bool     // the attempt took all the time of its strategy
 	Freed       bool     // room was made on the disk since
 }

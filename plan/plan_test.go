@@ -157,6 +157,7 @@ func TestAfterAFailure(t *testing.T) {
 		users    bool // caches
 		rebuild  []string
 		waits    int
+		finish   bool
 	}
 	for _, tt := range []struct {
 		name string
@@ -178,6 +179,10 @@ func TestAfterAFailure(t *testing.T) {
 		{"the Actions cache has an outage page", []plan.Past{{Plan: plan.Plan{UsersCaches: true}, Diagnosis: d{Kind: fault.HTML, Service: "gha-cache", Retryable: true}}},
 			want{strategy: plan.Optimal, caches: all}},
 		{"the builder went away", []plan.Past{{Diagnosis: d{Kind: fault.Engine, Retryable: true}}}, want{strategy: plan.Optimal, caches: all, users: true, waits: 1}},
+		{"a push", []plan.Past{{Made: true, Diagnosis: outage}}, want{strategy: plan.Optimal, caches: all, users: true, finish: true, waits: 1}},
+		{"a push that is not allowed", []plan.Past{{Made: true, Diagnosis: d{Kind: fault.Auth, UserError: true}}}, want{none: true}},
+		{"a cache, of an image that was made", []plan.Past{{Made: true, Plan: plan.Plan{UsersCaches: true}, Diagnosis: d{Kind: fault.CacheExport}}},
+			want{strategy: plan.Optimal, caches: all, finish: true}},
 		{"the disk is full", []plan.Past{{Diagnosis: d{Kind: fault.Resource}}}, want{none: true}},
 		{"the disk was full", []plan.Past{{Freed: true, Diagnosis: d{Kind: fault.Resource}}}, want{strategy: plan.Optimal, caches: all, users: true}},
 		{"a download failed in silence", []plan.Past{{Swallowed: true, Stage: "build", Diagnosis: d{Kind: fault.Dependency, UserError: true}}},
@@ -195,7 +200,7 @@ func TestAfterAFailure(t *testing.T) {
 				}
 				return
 			}
-			w := want{false, got.Strategy, got.Caches, got.UsersCaches, got.Rebuild, got.Pause.Failures}
+			w := want{false, got.Strategy, got.Caches, got.UsersCaches, got.Rebuild, got.Pause.Failures, got.Finish}
 			if diff := cmp.Diff(tt.want, w, cmp.AllowUnexported(want{}), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

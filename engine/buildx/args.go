@@ -111,6 +111,28 @@ func (a Args) With(more ...string) []string {
 
 // Without returns the arguments without each use of the flags named.
 func (a Args) Without(names ...string) []string {
+	return a.rewrite(func(one Args) []string {
+		if slices.ContainsFunc(names, one.Has) {
+			return nil
+		}
+		return one.raw
+	})
+}
+
+// Replace returns the arguments with each value of a flag, one that has no
+// short form, changed.
+func (a Args) Replace(name string, by func(value string) string) []string {
+	return a.rewrite(func(one Args) []string {
+		if !one.Has(name) {
+			return one.raw
+		}
+		return []string{"--" + name + "=" + by(one.Last(name))}
+	})
+}
+
+// rewrite returns the arguments with what by makes of each of them, a flag
+// together with its value. What follows "--" stays.
+func (a Args) rewrite(by func(one Args) []string) []string {
 	var left []string
 	for i := 0; i < len(a.raw); i++ {
 		if a.raw[i] == "--" {
@@ -118,15 +140,11 @@ func (a Args) Without(names ...string) []string {
 		}
 		// What follows a flag is its value only where it waits for one.
 		one := ReadArgs(a.raw[i : i+1])
-		piece := a.raw[i : i+1]
 		if one.open && i+1 < len(a.raw) {
-			piece = a.raw[i : i+2]
-			one = ReadArgs(piece)
+			one = ReadArgs(a.raw[i : i+2])
 			i++
 		}
-		if !slices.ContainsFunc(names, one.Has) {
-			left = append(left, piece...)
-		}
+		left = append(left, by(one)...)
 	}
 	return left
 }

@@ -1,0 +1,56 @@
+package e2e
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/outlast-build/outlast/faultnet"
+	"github.com/outlast-build/outlast/internal/testenv"
+)
+
+// start starts a service, and closes it at the test's end.
+func start(t *testing.T, s *faultnet.Service) {
+	t.Helper()
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+}
+
+func TestAnImageThatWasMadeIsFinished(t *testing.T) {
+	b := newBench(t, publicSites)
+
+	t.Run("a cache that takes nothing costs the build nothing", func(t *testing.T) {
+		address, asked := flaky(t, 0)
+		cache := &faultnet.Service{Script: faultnet.Always(faultnet.StatusHTML(http.StatusBadRequest, faultnet.OutagePage))}
+		start(t, cache)
+		image := filepath.Join(t.TempDir(), "image.tar")
+		got := b.build(b.context("FROM alpine:3\nRUN wget -qO /got http://"+address+"/\n"),
+			"--cache-to", "type=registry,ref="+cache.Host()+"/app:cache", "--no-cache", "--output", "type=oci,dest="+image)
+		got.want(t, 0, "the image was made, the cache was not written: exporting cache to registry")
+		if info, err := os.Stat(image); err != nil || info.Size() == 0 {
+			t.Errorf("got %v, want the image", err)
+		}
+		if asked.Load() != 1 || cache.Count() == 0 {
+			t.Errorf("the step ran %d times, the cache was asked %d times, want once, and at all", asked.Load(), cache.Count())
+		}
+	})
+	t.Run("a push that fails once runs no step again", func(t *testing.T) {
+		address, asked := flaky(t, 0)
+		r := testenv.NewRegistry(t, testenv.RegistryOptions{})
+		backend, err := faultnet.NewProxy(r.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// BuildKit asks again by itself after a 503, and not after a 400.
+		door := &faultnet.Service{Backend: backend, Script: faultnet.Script{{Method: "PUT", On: faultnet.First(1), Fault: faultnet.StatusHTML(http.StatusBadRequest, faultnet.OutagePage)}}}
+		start(t, door)
+		got := b.build(b.context("FROM alpine:3\nRUN wget -qO /got http://"+address+"/\n"), "-t", door.Host()+"/app:1", "--push", "--no-cache")
+		got.want(t, 0, "2 attempts", "could not be sent")
+		if n := asked.Load(); n != 1 {
+			t.Errorf("the step ran %d times, want once", n)
+		}
+	})
+}
