@@ -238,7 +238,7 @@ func (o onBuilder) Local(ctx context.Context, refs, platforms []string) ([]strin
 }
 
 func (b *build) answered(t fetch.Try) {
-	b.tell(b.ledger.Answered(t.Endpoint, registryOf(t.Name), t.Kind, t.Bytes, t.Err))
+	b.tell(b.ledger.Answered(t.Endpoint, t.Serves, t.Kind, t.Bytes, t.Err))
 }
 
 func (b *build) served(s gateway.Served) {

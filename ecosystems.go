@@ -40,10 +40,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	// Some versions of npm drop the path of the registry where they put its
-	// host in place of another one.
-	if npm := g.service("npm"); npm != nil && strings.Contains(r.URL.Path, "/-/") && !strings.HasPrefix(r.URL.Path, "/v2/") {
-		npm.mirror.ServeHTTP(w, r)
+	// npm drops the path of its registry from addresses whose host it replaces.
+	if s := g.service("npm"); s != nil && !strings.HasPrefix(r.URL.Path, "/v2/") && npm.Serves(r.URL.EscapedPath()) {
+		s.mirror.ServeHTTP(w, r)
 		return
 	}
 	g.Mirror.ServeHTTP(w, r)
@@ -84,7 +83,7 @@ func (g *Gateway) addPackages(o GatewayOptions) {
 		if err != nil {
 			warn(err)
 		} else {
-			g.add(service{"go", gomod.Prefix, g.mirrorOf(protocol, g.fetcher, protocol.Upstreams, o)})
+			g.add("go", gomod.Prefix, g.mirrorOf(protocol, g.fetcher, protocol.Upstreams, o))
 		}
 	}
 	if p := o.Packages.NPM; p.Registry != "" {
@@ -95,7 +94,7 @@ func (g *Gateway) addPackages(o GatewayOptions) {
 			if at := address(p.Registry); at != nil {
 				g.npmHost = at.Hostname()
 			}
-			g.add(service{"npm", npm.Prefix, g.mirrorOf(protocol, g.fetcher, protocol.Upstreams, o)})
+			g.add("npm", npm.Prefix, g.mirrorOf(protocol, g.fetcher, protocol.Upstreams, o))
 		}
 	}
 	if p := o.Packages.Python; p.Index != "" {
@@ -103,13 +102,16 @@ func (g *Gateway) addPackages(o GatewayOptions) {
 		if err != nil {
 			warn(err)
 		} else {
-			g.add(service{"pip", pypi.Prefix, g.mirrorOf(protocol, g.fetcher, protocol.Upstreams, o)})
+			g.add("pip", pypi.Prefix, g.mirrorOf(protocol, g.fetcher, protocol.Upstreams, o))
 		}
 	}
 	g.addProxy(o, warn)
 }
 
-func (g *Gateway) add(s service) { g.services = append(g.services, s) }
+func (g *Gateway) add(manager, prefix string, m *gateway.Mirror) {
+	m.Serves = manager
+	g.services = append(g.services, service{manager, prefix, m})
+}
 
 // mirrorOf is a mirror with the gateway's store.
 func (g *Gateway) mirrorOf(e gateway.Ecosystem, f *fetch.Fetcher, upstreams func(string) []gateway.Upstream, o GatewayOptions) *gateway.Mirror {
@@ -138,7 +140,7 @@ func (g *Gateway) addProxy(o GatewayOptions, warn func(error)) {
 		sites, _ = gateway.NewSites(nil)
 	}
 	archives := g.mirrorOf(new(deb.Protocol), g.guarded, sites.Upstreams, o)
-	g.add(service{"apt", deb.Prefix, archives})
+	g.add("apt", deb.Prefix, archives)
 	g.proxy.Takes, g.proxy.Files = ofArchive, allowing{archives, sites, new(atomic.Int64)}
 }
 

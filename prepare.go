@@ -122,7 +122,7 @@ func (s *serving) secrets(proxied bool) map[string][]byte {
 		// The bar, unlike a comma, lets any failure fall through.
 		"outlast-goproxy": "http://" + s.address + strings.TrimSuffix(gomod.Prefix, "/") + "|direct",
 		"outlast-apt":     s.aptConf(proxied),
-		"outlast-npm":     "registry=http://" + s.address + npm.Prefix + "\nreplace-registry-host=" + s.npmHost + "\nfetch-retries=4\nfetch-retry-mintimeout=1000\n",
+		"outlast-npm":     "registry=http://" + s.address + npm.Kept + "\nreplace-registry-host=" + s.npmHost + "\nfetch-retries=4\nfetch-retry-mintimeout=1000\n",
 		"outlast-pip":     "[global]\nindex-url = http://" + s.address + pypi.Index + "\nretries = 8\n",
 	}
 	for _, one := range dockerfile.Secrets() {

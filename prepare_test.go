@@ -125,7 +125,7 @@ func TestEachManagerIsToldItsPlace(t *testing.T) {
 	}
 	req := e.Requests()[0]
 	for id, want := range map[string]string{
-		"outlast-npm":        "/npm/\nreplace-registry-host=npm.example.com\n",
+		"outlast-npm":        "/npm/-/kept/\nreplace-registry-host=npm.example.com\n",
 		"outlast-npm-config": "/dev/outlast/npmrc",
 		"outlast-pip":        "/pypi/simple/\n",
 		"outlast-pip-config": "/dev/outlast/pip.conf",
@@ -156,6 +156,40 @@ func TestOnePortServesAll(t *testing.T) {
 		g.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 		if w.Code != want {
 			t.Errorf("%s: got %d %s, want %d", path, w.Code, w.Body, want)
+		}
+	}
+}
+
+// A proxy that fails is one service, however many hosts its modules have.
+func TestAFailingProxyIsOneLine(t *testing.T) {
+	s := onStage(t)
+	bad := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	t.Cleanup(bad.Close)
+	s.settings.Packages.Go = append([]string{bad.URL}, s.settings.Packages.Go...)
+	s.write(t, "Dockerfile", "FROM "+s.host+"/base:1\nRUN go mod download\n")
+	run, err := s.build(&enginetest.Engine{Scripts: []enginetest.Script{{Run: func(ctx context.Context, req engine.Request) error {
+		proxy, _, _ := strings.Cut(string(req.Secrets["outlast-goproxy"]), "|")
+		for _, module := range []string{"example.com/y", "example.net/z"} {
+			resp, err := http.Get(proxy + "/" + module + "/@v/list")
+			if err != nil {
+				return err
+			}
+			resp.Body.Close()
+		}
+		return download(ctx, req)
+	}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad.Close()
+	host, good := strings.TrimPrefix(bad.URL, "http://"), strings.TrimPrefix(s.settings.Packages.Go[1], "http://")
+	lines := run.Detours()
+	if len(lines) != 1 || !strings.HasPrefix(lines[0], host+" ") || !strings.HasSuffix(lines[0], "served by "+good) {
+		t.Errorf("got %q, want a line about %s that says who served", lines, host)
+	}
+	for _, one := range run.Services {
+		if one.Endpoint == host && one.Serves != "go" {
+			t.Errorf("%s serves %s, want go", one.Endpoint, one.Serves)
 		}
 	}
 }

@@ -32,6 +32,7 @@ type Source struct {
 // An Ask says what is wanted and who may have it.
 type Ask struct {
 	Name    string   // for people: "docker.io/library/golang:1.26"
+	Serves  string   // what it is content of, for who counts: "docker.io", "go"
 	Sources []Source // in the order of preference
 
 	// Header is sent with each request, to redirect targets too, apart from
@@ -87,6 +88,7 @@ type Answer struct {
 // A Try is one request to one source, and how it ended.
 type Try struct {
 	Name     string        // of the Ask
+	Serves   string        // of the Ask
 	Endpoint string        // of the Source
 	At       time.Time     // when it began
 	Took     time.Duration // until the head of the answer, or until it failed without

@@ -242,5 +242,5 @@ func (j *job) failure() error {
 
 // try begins the record of a request to c.
 func (j *job) try(c *candidate, at time.Time) *Try {
-	return &Try{Name: j.ask.Name, Endpoint: c.Endpoint, Origin: c.Origin, At: at}
+	return &Try{Name: j.ask.Name, Serves: j.ask.Serves, Endpoint: c.Endpoint, Origin: c.Origin, At: at}
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,9 @@ type Mirror struct {
 	// order of preference, the origin itself where it is one. None means that
 	// the gateway does not forward there.
 	Upstreams func(origin string) []Upstream
+	// Serves is what requests to upstreams are counted for: "go". Empty means
+	// the origin that the content is of.
+	Serves string
 	// Offline asks no upstream: what the store has is served, and nothing else.
 	Offline bool
 	// OnServe, if not nil, is told of each answer. It must not block.
@@ -190,7 +194,7 @@ func (m *Mirror) sources(a Asset, moving bool) []fetch.Source {
 const originPatience = time.Second
 
 func (m *Mirror) ask(a Asset, moving bool) fetch.Ask {
-	ask := fetch.Ask{Name: a.Name, Sources: m.sources(a, moving), Digest: a.Digest, Size: a.Size, Limit: a.limit(),
+	ask := fetch.Ask{Name: a.Name, Serves: cmp.Or(m.Serves, a.Origin), Sources: m.sources(a, moving), Digest: a.Digest, Size: a.Size, Limit: a.limit(),
 		HTML: a.HTML, Compressed: a.Packed, Ordered: moving}
 	if moving {
 		ask.Patience = originPatience

@@ -26,7 +26,7 @@ type Ledger struct {
 }
 
 // Answered adds one answer of endpoint, which was asked for content of the
-// registry serves; Canceled means that it was given up, since another source
+// registry, or the packages of the manager, that serves names; Canceled means that it was given up, since another source
 // was faster. It returns a note where this is the first failure of its kind
 // there, else "".
 func (l *Ledger) Answered(endpoint, serves string, kind fault.Kind, bytes int64, err error) (note string) {

@@ -73,7 +73,7 @@ type Need struct {
 // A Service is an endpoint and what it answered during a run.
 type Service struct {
 	Endpoint string             `json:"endpoint"`
-	Serves   string             `json:"serves"` // the registry whose content it was asked for
+	Serves   string             `json:"serves"` // the registry, or the package manager, whose content it was asked for
 	Asked    int                `json:"asked"`
 	Failed   map[fault.Kind]int `json:"failed,omitempty"`
 	GivenUp  int                `json:"given_up,omitempty"` // requests that others overtook
