@@ -47,7 +47,7 @@ func TestMirrors(t *testing.T) {
 	w.play("page", faultnet.Always(faultnet.OKHTML()))
 	w.play("spoils", faultnet.Always(faultnet.WrongByte()))
 	w.play("silent", faultnet.Always(faultnet.Hang()))
-	delete(w.dns.Names, "nowhere.example.com")
+	w.dns.Remove("nowhere.example.com")
 	got := w.mirrors()
 	if len(got) != 1 || len(got[0].Mirrors) != len(at) {
 		t.Fatalf("got %+v", got)

@@ -349,6 +349,13 @@ func (d *DNS) Add(name string, addrs ...netip.Addr) {
 	d.Names[name] = addrs
 }
 
+// Remove takes a name away: it does not exist from now on.
+func (d *DNS) Remove(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.Names, name)
+}
+
 func (d *DNS) pause(wait time.Duration) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
