@@ -200,3 +200,96 @@ func sameButHardened(t *testing.T, a, b instructions.Command) {
 		}
 	}
 }
+
+// What would be broken by a word before it, or by another try, stays.
+func TestWhatIsNotHardened(t *testing.T) {
+	const p = "/dev/persist/again "
+	for _, tt := range []struct{ name, script, want, why string }{
+		{"a plain command", "apk add x", p + "apk add x", ""},
+		{"a condition", "if ! apk add x; then exit 3; fi", "if ! " + p + "apk add x; then exit 3; fi", ""},
+		{"variables before it", "A=1 B='2 3' apk add x", "A=1 B='2 3' " + p + "apk add x", ""},
+		{"output that nobody keeps", "apk add x >/dev/null 2>&1", p + "apk add x >/dev/null 2>&1", ""},
+		{"the word alone", "command -v apk; echo apk add; which yarn", "command -v apk; echo apk add; which yarn", ""},
+		{"a quoted word", `echo "apk add x"; bash -c true; 'apk' add x`, `echo "apk add x"; bash -c true; ` + p + `'apk' add x`, ""},
+		{"a function and a pattern of its name", "yarn() { :; }; case $x in a) ;; yarn) apk add x;; esac", "yarn() { :; }; case $x in a) ;; yarn) " + p + "apk add x;; esac", ""},
+		{"a group", "{ apk add x; apk add y; } && (apk add z)", "{ " + p + "apk add x; " + p + "apk add y; } && (" + p + "apk add z)", ""},
+		{"a group into a pipe", "{ apk add x; } | tee log", "{ apk add x; } | tee log", "another try would write its output twice"},
+		{"a loop into a file", "for i in 1; do apk add x; done > log", "for i in 1; do apk add x; done > log", "another try would write its output twice"},
+		{"a pipe into it", "yes | apk add x", "yes | apk add x", "another try would find its input read already"},
+		{"a file into it", "apk add x < list", "apk add x < list", "another try would find its input read already"},
+		{"a pipe out of it", "apk add x | tee log", "apk add x | tee log", "another try would write its output twice"},
+		{"a substitution", "x=$(npm install)", "x=$(npm install)", "another try would write its output twice"},
+		{"words from a pipe", "cat list | xargs -n1 apk add", "cat list | xargs -n1 " + p + "apk add", ""},
+		{"both ends of a list", "apk add x || apk add y; apk add z &", p + "apk add x || " + p + "apk add y; " + p + "apk add z &", ""},
+		{"a script in a script", "sh -c 'apk add x'", "sh -c 'apk add x'", "it is called by a script within the script"},
+		{"another root", "chroot /mnt apk add x", "chroot /mnt apk add x", "it runs in another root"},
+		{"what compiles", "cargo build && mvn package && npx x", "cargo build && mvn package && npx x", ""},
+		{"what asks nobody", "go env && npm run build && pip list", "go env && npm run build && pip list", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			src := "FROM scratch\nRUN " + tt.script + "\n"
+			edits, left, err := dockerfile.Harden([]byte(src), dockerfile.HardenOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			stages := read(t, dockerfile.Apply([]byte(src), edits))
+			run := stages[len(stages)-1].Commands[0].(*instructions.RunCommand)
+			if got := strings.Join(run.CmdLine, " "); got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+			why := ""
+			if len(left) > 0 {
+				why = left[0].Why
+			}
+			if why != tt.why {
+				t.Errorf("left because %q, want %q", why, tt.why)
+			}
+		})
+	}
+}
+
+// shellcheck finds in the shell of hardened files what it finds in the files.
+func TestShellcheckFindsNothingNew(t *testing.T) {
+	tool := testenv.Tool(t, "shellcheck")
+	found := func(src []byte) string {
+		var script strings.Builder
+		for _, st := range read(t, src) {
+			for _, c := range st.Commands {
+				run, ok := c.(*instructions.RunCommand)
+				if !ok || !run.PrependShell {
+					continue
+				}
+				for _, f := range run.Files {
+					script.WriteString(f.Data + "\n")
+				}
+				if len(run.Files) == 0 {
+					script.WriteString("(\n" + strings.Join(run.CmdLine, " ") + "\n)\n")
+				}
+			}
+		}
+		cmd := exec.CommandContext(t.Context(), tool, "-s", "sh", "-f", "gcc", "-")
+		cmd.Stdin = strings.NewReader(script.String())
+		out, _ := cmd.CombinedOutput() // it fails where it finds something
+		return regexp.MustCompile(`(?m)^-:(\d+):\d+`).ReplaceAllString(string(out), "$1")
+	}
+	files, err := filepath.Glob("testdata/harden/*.Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		src, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(found(src), found([]byte(harden(t, string(src))))); d != "" {
+			t.Errorf("%s: in the file -, in the hardened +:\n%s", name, d)
+		}
+	}
+}
+
+func TestByteOrderMarkStaysFirst(t *testing.T) {
+	got := harden(t, "\ufeffFROM scratch\nRUN apk add x\n")
+	if !strings.HasPrefix(got, "\ufeff# Written") || !strings.Contains(got, "\nFROM scratch\nRUN --mount") {
+		t.Errorf("got %s", got)
+	}
+}
