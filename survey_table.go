@@ -36,7 +36,7 @@ type survey struct {
 	actions, primary, others, proxies, packages, internet, added, mirrors []probe.Check
 
 	names  map[string]bool // to resolve, and whether the build needs them
-	opaque bool            // the build asks for something that no check covers
+	opaque []string        // what the build asks for that no check covers: hosts and package managers
 }
 
 func newSurvey(ctx context.Context, o SurveyOptions, budget time.Duration) *survey {
@@ -64,7 +64,7 @@ func (s *survey) need(n dockerfile.Need) {
 	case n.Kind == dockerfile.Packages:
 		s.managers[n.Ref] = true
 	default:
-		s.opaque = true
+		s.opaque = append(s.opaque, cmp.Or(n.Host, string(n.Kind)))
 		if n.Host != "" {
 			s.name(n.Host, true)
 		}
@@ -400,11 +400,12 @@ func (s *survey) addInternet() {
 	}
 	for manager := range s.managers {
 		if !s.covered(manager) {
-			s.opaque = true
+			s.opaque = append(s.opaque, manager)
 		}
 	}
-	s.internet = []probe.Check{{Name: "Internet", Target: strings.Join(s.Settings.Probe.Internet, ", "), Needed: s.opaque,
-		Question: probe.Reach{Places: places}}}
+	slices.Sort(s.opaque)
+	s.internet = []probe.Check{{Name: "Internet", Target: strings.Join(s.Settings.Probe.Internet, ", "), Needed: len(s.opaque) > 0,
+		For: strings.Join(slices.Compact(s.opaque), ", "), Question: probe.Reach{Places: places}}}
 }
 
 func (s *survey) covered(manager string) bool {

@@ -174,6 +174,26 @@ func TestSurveyOfHealthyServices(t *testing.T) {
 	}
 }
 
+// What has no check of its own is named: nobody should think that it was
+// looked at.
+func TestWhatHasNoCheckIsNamed(t *testing.T) {
+	w := newWorld(t)
+	for _, tt := range []struct {
+		needs []dockerfile.Need
+		want  string
+	}{
+		{[]dockerfile.Need{calls("go"), need(images["docker.io"])}, ""},
+		{[]dockerfile.Need{calls("cargo"), calls("go"), calls("apt"), {Kind: dockerfile.AddURL, Host: "docker-io.example.com"}, {Kind: dockerfile.RunURL}},
+			"apt, cargo, docker-io.example.com, run-url"},
+	} {
+		for _, c := range w.survey(tt.needs...).Categories {
+			if c.Name == health.Internet && (c.Checks[0].For != tt.want || c.Checks[0].Needed != (tt.want != "")) {
+				t.Errorf("got %+v, want it to be for %q", c.Checks[0], tt.want)
+			}
+		}
+	}
+}
+
 // Where all is well, a look is over before anybody waits for it. The best of
 // several tells: the machine may be busy with something else.
 func TestSurveyOfHealthyServicesIsQuick(t *testing.T) {

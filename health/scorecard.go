@@ -42,7 +42,7 @@ type Check struct {
 	Name   string        // "gcr.io"
 	Target string        // the address or the name that was asked; no secrets
 	Host   string        // the endpoint, as a Board knows it; empty for what is none: a name, a way out
-	For    string        // whose content it has: a registry, docker.io, or a package manager, go; may be empty
+	For    string        // whose content it has: a registry, docker.io, or a package manager, go; of the way out, what has no other check; may be empty
 	OK     bool          // the service does what a build needs of it
 	Needed bool          // the build at hand needs this service
 	Weight float64       // its share of the category's points, against the others'; 0 means 1

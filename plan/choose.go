@@ -308,7 +308,7 @@ func (in Input) outage(p *Plan, host string) {
 	for _, c := range in.Card.Categories {
 		for _, k := range c.Checks {
 			switch {
-			case k.For != host:
+			case k.For != host || c.Name == health.Internet:
 			case c.Name != health.Mirrors && !k.OK:
 				down = &k
 			case c.Name == health.Mirrors:

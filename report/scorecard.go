@@ -42,7 +42,7 @@ func Scorecard(s health.Scorecard) []Line {
 			continue
 		}
 		for _, k := range c.Checks {
-			lines = append(lines, Line{markOf(s, k), before[c.Name] + k.Name + mirrored(c, k) + " " + verdict(s, k)})
+			lines = append(lines, Line{markOf(s, k), before[c.Name] + k.Name + after(c, k) + " " + verdict(s, k)})
 		}
 	}
 	return lines
@@ -52,9 +52,13 @@ func Scorecard(s health.Scorecard) []Line {
 // would not tell what they are.
 var before = map[string]string{health.GoProxies: "Go proxy ", health.Mirrors: "mirror "}
 
-func mirrored(c health.Category, k health.Check) string {
-	if c.Name == health.Mirrors {
+// after says what a check is for, where its name alone does not.
+func after(c health.Category, k health.Check) string {
+	switch {
+	case c.Name == health.Mirrors:
 		return " of " + k.For
+	case c.Name == health.Internet && k.For != "":
+		return " (for " + k.For + ")"
 	}
 	return ""
 }

@@ -31,7 +31,7 @@ func card(known bool) health.Scorecard {
 			{Name: "c.example.com", Kind: fault.DNS, Detail: "no such host"}, {Name: "d.example.com", Kind: fault.DNS, Detail: "no such host"},
 			{Name: "e.example.com", Kind: fault.DNS, Detail: "no such host", Needed: true},
 		}},
-		{Name: health.Internet, Points: 10, Checks: []health.Check{{Name: "Internet", OK: true, Took: 1 * ms}}},
+		{Name: health.Internet, Points: 10, Checks: []health.Check{{Name: "Internet", For: "apt, github.com", OK: true, Took: 1 * ms}}},
 		{Name: health.Mirrors, Checks: []health.Check{{Name: "mirror.example.com", For: "docker.io", OK: true, Took: 5 * ms}}},
 	}}
 }
@@ -52,7 +52,7 @@ func TestScorecardLines(t *testing.T) {
 			{report.Well, "Go proxy goproxy.example.com responsive (34ms)"},
 			{report.Uneasy, "DNS does not resolve c.example.com, d.example.com, e.example.com: no such host"},
 			{report.Well, "DNS resolves the other 2 of 5 names"},
-			{report.Well, "Internet responsive (1ms)"},
+			{report.Well, "Internet (for apt, github.com) responsive (1ms)"},
 			{report.Well, "mirror mirror.example.com of docker.io responsive (5ms)"},
 		}, []string{"Infrastructure health score: 67/100 (67%)", "Using RESILIENT strategy (health: 67%)"}},
 		{"with one", true, []report.Line{
@@ -65,7 +65,7 @@ func TestScorecardLines(t *testing.T) {
 			{report.Down, "DNS does not resolve e.example.com: no such host"},
 			{report.Uneasy, "DNS does not resolve c.example.com, d.example.com: no such host"},
 			{report.Well, "DNS resolves the other 2 of 5 names"},
-			{report.Well, "Internet responsive (1ms)"},
+			{report.Well, "Internet (for apt, github.com) responsive (1ms)"},
 			{report.Well, "mirror mirror.example.com of docker.io responsive (5ms)"},
 		}, []string{"Infrastructure health score: 67/100 (67%)", "Using RESILIENT strategy (health of what the build needs: 43%)"}},
 	} {

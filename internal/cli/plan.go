@@ -130,7 +130,7 @@ func healthOf(card health.Scorecard, n dockerfile.Need) string {
 	}
 	state := "unknown"
 	for _, c := range card.Categories {
-		if c.Name == health.Mirrors || c.Name == health.Names {
+		if slices.Contains([]string{health.Mirrors, health.Names, health.Internet}, c.Name) {
 			continue
 		}
 		for _, k := range c.Checks {
