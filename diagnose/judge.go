@@ -13,14 +13,18 @@ type hit struct {
 	weight int
 }
 
-// judge finds the line that tells the cause.
+// judge finds the line that tells the cause. It goes from the end to the start:
+// where a log asks for more work than it gets, its end is read.
 func (l *log) judge() Diagnosis {
 	var best hit
 	known := make(map[string]*Pattern) // long logs repeat themselves
-	for i := range l.lines {
+	for i := len(l.lines) - 1; i >= 0; i-- {
 		p, ok := known[l.lines[i].text]
 		if !ok {
-			p = match(l.table, l.lines[i].text, l.lines[i].lower, l.command)
+			if l.tried > maxTried {
+				break
+			}
+			p = l.match(l.lines[i])
 			known[l.lines[i].text] = p
 		}
 		if p == nil {
@@ -30,7 +34,7 @@ func (l *log) judge() Diagnosis {
 			continue // warnings blame nobody
 		}
 		h := hit{p, i, l.weigh(p, i)}
-		if best.p == nil || h.weight >= best.weight {
+		if best.p == nil || h.weight > best.weight {
 			best = h
 		}
 	}

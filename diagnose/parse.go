@@ -21,6 +21,7 @@ type log struct {
 	failed  string   // number of the step that failed
 	title   string   // what that step does
 	ran     bool     // a command of the build failed
+	tried   int      // see maxTried
 }
 
 var (

@@ -1,9 +1,7 @@
 package diagnose
 
 import (
-	"regexp/syntax"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/outlast-build/outlast/fault"
@@ -112,33 +110,46 @@ func Patterns() []Pattern {
 	return all
 }
 
-// entry is a pattern with the words of which a line must have one, in lower
-// case: they are looked for before the expression is tried, which makes a
-// table of hundreds of expressions cheap.
+// entry is a pattern with the words that a line must have: they are looked for
+// before the expression is tried, which makes a table of hundreds of
+// expressions cheap.
 type entry struct {
 	Pattern
-	needs []string
+	need need
 }
 
 var table = sync.OnceValue(func() []entry {
 	var all []entry
 	for _, rows := range [][]Pattern{firstRows, userRows, cacheRows, machineRows, engineRows, registryRows, packageRows, networkRows, traceRows} {
 		for _, p := range rows {
-			all = append(all, entry{p, literals(p.Match)})
+			all = append(all, entry{p, needOf(p.Match)})
 		}
 	}
 	return all
 })
 
+// maxTried bounds the work on one log, in bytes of lines on which expressions are
+// tried: each takes up to 0.35 µs. A thousand different lines of errors need half
+// of it; lines made of the words that the table looks for, all different, would
+// take six seconds for a megabyte.
+const maxTried = 3 << 20
+
+// lookup is what it takes to look for the words of all patterns in a line, in
+// the same measure: as much as three expressions.
+const lookup = 3
+
 // match returns the first pattern that takes a line; a vague one only where no
-// other does.
-func match(table []entry, text, lower string, commands []string) *Pattern {
+// other does. It counts what it tries.
+func (l *log) match(line out) *Pattern {
 	var vague *Pattern
-	for i := range table {
-		e := &table[i]
-		if vague != nil && e.Weight <= Vague || len(e.needs) > 0 && !containsAny(lower, e.needs) {
+	text, lower, commands := line.text, line.lower, l.command
+	l.tried += lookup * len(text)
+	for i := range l.table {
+		e := &l.table[i]
+		if vague != nil && e.Weight <= Vague || !e.need.met(lower) {
 			continue
 		}
+		l.tried += len(text)
 		if !e.Match.MatchString(text) || e.Command != nil && !slices.ContainsFunc(commands, e.Command.MatchString) {
 			continue
 		}
@@ -148,80 +159,4 @@ func match(table []entry, text, lower string, commands []string) *Pattern {
 		vague = &e.Pattern
 	}
 	return vague
-}
-
-func containsAny(s string, words []string) bool {
-	for _, w := range words {
-		if strings.Contains(s, w) {
-			return true
-		}
-	}
-	return false
-}
-
-// literals returns words in lower case of which every match of re contains at
-// least one, or nil if there are no such words.
-func literals(e *Expression) []string {
-	parsed, err := syntax.Parse(e.String(), syntax.Perl)
-	if err != nil {
-		return nil
-	}
-	words := required(parsed.Simplify())
-	for _, w := range words {
-		if len(w) < 2 {
-			return nil
-		}
-	}
-	return words
-}
-
-// required is literals for a part of an expression. Of several parts that all
-// must match, the one with the longest words is taken.
-func required(re *syntax.Regexp) []string {
-	switch re.Op {
-	case syntax.OpLiteral:
-		s := string(re.Rune)
-		for _, r := range re.Rune {
-			if r > 127 {
-				return nil // lower case may differ from what the expression folds
-			}
-		}
-		return []string{strings.ToLower(s)}
-	case syntax.OpCapture, syntax.OpPlus:
-		return required(re.Sub[0])
-	case syntax.OpRepeat:
-		if re.Min > 0 {
-			return required(re.Sub[0])
-		}
-	case syntax.OpConcat:
-		var best []string
-		for _, sub := range re.Sub {
-			if words := required(sub); shortest(words) > shortest(best) {
-				best = words
-			}
-		}
-		return best
-	case syntax.OpAlternate:
-		var all []string
-		for _, sub := range re.Sub {
-			words := required(sub)
-			if words == nil {
-				return nil
-			}
-			all = append(all, words...)
-		}
-		return all
-	}
-	return nil
-}
-
-func shortest(words []string) int {
-	if len(words) == 0 {
-		return 0
-	}
-	n := len(words[0])
-	for _, w := range words {
-		n = min(n, len(w))
-	}
-	return n
 }
