@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outlast-build/outlast/diagnose"
 	"github.com/outlast-build/outlast/fault"
 	"github.com/outlast-build/outlast/record"
 )
@@ -42,6 +43,7 @@ func Diagnostics(r record.Run, d Details) string {
 	section("Run", run(r))
 	section("Services before the build", card(r))
 	section("Attempts", attempts(r))
+	section("Why they failed", findings(r))
 	section("Services", services(r))
 	section("Notes", r.Notes)
 	if d.Step != "" {
@@ -85,20 +87,91 @@ func card(r record.Run) []string {
 	return lines
 }
 
-// attempts has a line for each attempt: its strategy, its cost, its cause.
+// attempts has a line for each attempt: its strategy, how long it waited and
+// took, its cause.
 func attempts(r record.Run) []string {
 	var lines []string
 	for i, a := range r.Attempts {
-		l := fmt.Sprintf("%d: %s, %s, %s, %d cached", i+1, a.Strategy, round(a.Ended.Sub(a.Started)), count(a.Steps, "step"), a.Cached)
-		if a.Kind != fault.None {
-			l += ": " + string(a.Kind)
+		l := fmt.Sprintf("%d: %s, ", i+1, a.Strategy)
+		if a.Waited > 0 {
+			l += fmt.Sprintf("waited %s, ", round(a.Waited))
 		}
-		if a.Cause != "" {
-			l += ": " + a.Cause
+		l += fmt.Sprintf("took %s, %s, %d cached", round(a.Ended.Sub(a.Started)), count(a.Steps, "step"), a.Cached)
+		for _, part := range []string{blame(a), cut(saying(a))} {
+			if part != "" {
+				l += ": " + part
+			}
 		}
 		lines = append(lines, l)
 	}
 	return lines
+}
+
+// saying is the line that tells why an attempt failed: of a command that is
+// what it wrote, since its error repeats the whole command.
+func saying(a record.Attempt) string {
+	if a.Diagnosis != nil && a.Diagnosis.Evidence.Text != "" {
+		return a.Diagnosis.Evidence.Text
+	}
+	return a.Cause
+}
+
+// cut leaves out the middle of what would not fit into two lines of a terminal.
+func cut(s string) string {
+	const most = 160
+	if r := []rune(s); len(r) > most {
+		return string(r[:most/2]) + " … " + string(r[len(r)-most/2:])
+	}
+	return s
+}
+
+// blame says in a clause what failed in an attempt; nothing where it went well.
+func blame(a record.Attempt) string {
+	if a.Kind == fault.None {
+		return ""
+	}
+	d := a.Diagnosis
+	if d == nil {
+		return string(a.Kind)
+	}
+	who := d.Endpoint
+	if who == "" {
+		who = d.Service
+	}
+	return fmt.Sprintf("%s (%s)", d.Kind, who)
+}
+
+// findings tell of each attempt that failed what the diagnosis rests on and
+// what follows from it, two lines each: for people who ask why it was tried
+// again, or was not.
+func findings(r record.Run) []string {
+	var lines []string
+	for i, a := range r.Attempts {
+		d := a.Diagnosis
+		if d == nil {
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("%d: %s, %s: %s", i+1, d.Service, d.Kind, remedy(d)))
+		if d.Evidence.Text != "" {
+			lines = append(lines, "   "+d.Evidence.Text)
+		}
+	}
+	return lines
+}
+
+// remedy says who can mend a failure.
+func remedy(d *diagnose.Diagnosis) string {
+	switch {
+	case d.UserError:
+		return "your own to mend, another try would not help"
+	case d.Retryable && d.FallbackHelps:
+		return "another try or another route can help"
+	case d.Retryable:
+		return "another try can help"
+	case d.FallbackHelps:
+		return "another route can help, another try would not"
+	}
+	return "no other try or route is known to help"
 }
 
 // services has a line for each endpoint: what it was asked, and what it
