@@ -2,15 +2,12 @@ package outlast
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"path"
 	"strings"
 	"sync/atomic"
 
-	"github.com/outlast-build/outlast/fault"
 	"github.com/outlast-build/outlast/fetch"
 	"github.com/outlast-build/outlast/gateway"
 	"github.com/outlast-build/outlast/gateway/deb"
@@ -126,14 +123,8 @@ func (g *Gateway) mirrorOf(e gateway.Ecosystem, f *fetch.Fetcher, upstreams func
 // apt asks it for whatever host its sources name.
 func (g *Gateway) addProxy(o GatewayOptions, warn func(error)) {
 	guard := forward.Guard{Hosts: o.Packages.Hosts, Private: o.Once}
-	permit := guard.Permit
-	if o.Offline {
-		permit = func(string, netip.Addr) error {
-			return &fault.Error{Op: "connect", Kind: fault.Config, Err: errors.New("the build is offline")}
-		}
-	}
-	g.guarded = &fetch.Fetcher{Limits: g.fetcher.Limits, Board: g.fetcher.Board, OnTry: o.OnTry, Budget: g.fetcher.Budget, Permit: permit}
-	g.proxy = &forward.Proxy{Fetcher: g.guarded, Targets: guard.Hosts}
+	g.guarded = &fetch.Fetcher{Limits: g.fetcher.Limits, Board: g.fetcher.Board, OnTry: o.OnTry, Budget: g.fetcher.Budget, Permit: guard.Permit}
+	g.proxy = &forward.Proxy{Fetcher: g.guarded, Targets: guard.Hosts, Offline: o.Offline}
 	sites, err := gateway.NewSites(o.Packages.Apt)
 	if err != nil {
 		warn(err)

@@ -125,6 +125,7 @@ type serving struct {
 	*Gateway
 	server  *http.Server
 	address string
+	offline bool
 
 	mu     sync.Mutex
 	failed map[string]error // by asset: what could not be served, and was not since
@@ -133,7 +134,7 @@ type serving struct {
 
 // serve starts a gateway on a free port of the loopback address.
 func serve(ctx context.Context, o GatewayOptions) (*serving, error) {
-	s := &serving{failed: make(map[string]error)}
+	s := &serving{failed: make(map[string]error), offline: o.Offline}
 	told := o.OnServe
 	o.OnServe = func(a gateway.Served) { s.noteServed(a); told(a) }
 	var err error
@@ -162,8 +163,12 @@ func (s *serving) close() {
 // prefix stands in place of a registry's host in references.
 func (s *serving) prefix(host string) string { return s.address + "/" + oci.HostPath(host) }
 
+// maxFailed bounds what is kept of what could not be served: steps say what
+// they ask for.
+const maxFailed = 1000
+
 func (s *serving) noteServed(a gateway.Served) {
-	if !strings.HasPrefix(a.Asset.Key, "oci/") {
+	if !s.offline && !strings.HasPrefix(a.Asset.Key, "oci/") {
 		return // package managers may do without, or go elsewhere
 	}
 	s.mu.Lock()
@@ -171,7 +176,7 @@ func (s *serving) noteServed(a gateway.Served) {
 	switch {
 	case a.Err == nil:
 		delete(s.failed, a.Asset.Name)
-	case !errors.Is(a.Err, context.Canceled):
+	case !errors.Is(a.Err, context.Canceled) && len(s.failed) < maxFailed:
 		s.failed[a.Asset.Name] = a.Err
 	}
 }

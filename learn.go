@@ -66,8 +66,9 @@ func (b *build) learn(p plan.Plan, r engine.Result, err error) (plan.Past, error
 	if b.mirror != nil {
 		past.Absent = b.mirror.absent(b.refs(p))
 		// What the gateway could not have from anywhere, the builder knows as
-		// an answer of the gateway alone.
-		if missing := b.mirror.missing(); len(missing) > 0 && (step == nil || !isRun(step.Name)) {
+		// an answer of the gateway alone. Offline, that goes for packages too.
+		known := step == nil || !isRun(step.Name) || b.Offline && !past.Diagnosis.UserError
+		if missing := b.mirror.missing(); len(missing) > 0 && known {
 			past.Diagnosis = ofFailure(missing[0])
 		}
 	}

@@ -36,7 +36,7 @@ func (e *NoSourceError) Error() string {
 // Hint says what to do about it, or nothing.
 func (e *NoSourceError) Hint() string {
 	if e.Offline {
-		return "outlast warm fetches a build's images into the local store while there is a network"
+		return "outlast warm fetches a build's images into the local store while there is a network, and a build leaves its packages there"
 	}
 	return ""
 }

@@ -119,11 +119,10 @@ func (b *build) proxied() bool {
 // missing to nothing.
 func (s *serving) secrets(proxied bool) map[string][]byte {
 	values := map[string]string{
-		// The bar, unlike a comma, lets any failure fall through.
-		"outlast-goproxy": "http://" + s.address + strings.TrimSuffix(gomod.Prefix, "/") + "|direct",
+		"outlast-goproxy": "http://" + s.address + strings.TrimSuffix(gomod.Prefix, "/") + s.online("|direct", ""),
 		"outlast-apt":     s.aptConf(proxied),
-		"outlast-npm":     "registry=http://" + s.address + npm.Kept + "\nreplace-registry-host=" + s.npmHost + "\nfetch-retries=4\nfetch-retry-mintimeout=1000\n",
-		"outlast-pip":     "[global]\nindex-url = http://" + s.address + pypi.Index + "\nretries = 8\n",
+		"outlast-npm":     "registry=http://" + s.address + npm.Kept + "\nreplace-registry-host=" + s.npmHost + "\nfetch-retries=" + s.online("4", "0") + "\nfetch-retry-mintimeout=1000\n",
+		"outlast-pip":     "[global]\nindex-url = http://" + s.address + pypi.Index + "\nretries = " + s.online("8", "0") + "\n",
 	}
 	for _, one := range dockerfile.Secrets() {
 		if one.File != "" {
@@ -137,10 +136,20 @@ func (s *serving) secrets(proxied bool) map[string][]byte {
 	return secrets
 }
 
+// online is one of two values. A build that is offline goes nowhere else, and
+// its gateway gives the same answer again. Otherwise go itself may ask a
+// module's host: the bar, unlike a comma, lets any failure fall through.
+func (s *serving) online(yes, no string) string {
+	if s.offline {
+		return no
+	}
+	return yes
+}
+
 // aptConf is a configuration of apt, which reads it before all others. An index
 // that cannot be had fails the update, and not an install in a later step.
 func (s *serving) aptConf(proxied bool) string {
-	conf := "Acquire::Retries \"4\";\nAcquire::http::Timeout \"60\";\nAcquire::https::Timeout \"60\";\nAPT::Update::Error-Mode \"any\";\n"
+	conf := "Acquire::Retries \"" + s.online("4", "0") + "\";\nAcquire::http::Timeout \"60\";\nAcquire::https::Timeout \"60\";\nAPT::Update::Error-Mode \"any\";\n"
 	if !proxied {
 		conf += "Acquire::http::Proxy \"http://" + s.address + "/\";\nAcquire::http::Proxy::localhost \"DIRECT\";\nAcquire::http::Proxy::127.0.0.1 \"DIRECT\";\n"
 	}

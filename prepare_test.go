@@ -2,10 +2,12 @@ package outlast_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/outlast-build/outlast"
@@ -191,5 +193,65 @@ func TestAFailingProxyIsOneLine(t *testing.T) {
 		if one.Endpoint == host && one.Serves != "go" {
 			t.Errorf("%s serves %s, want go", one.Endpoint, one.Serves)
 		}
+	}
+}
+
+func TestPackagesOffline(t *testing.T) {
+	s := onStage(t)
+	s.write(t, "Dockerfile", "FROM "+s.host+"/base:1\nRUN go mod download && npm ci && pip install x && apt-get update\n")
+	var asked atomic.Int64
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { asked.Add(1); io.WriteString(w, "v1.0.0\n") }))
+	t.Cleanup(proxy.Close)
+	s.settings.Packages.Go = []string{proxy.URL}
+	s.settings.Packages.NPM, s.settings.Packages.Pip = []string{proxy.URL}, []string{proxy.URL + "/simple/"}
+	if _, err := s.build(&enginetest.Engine{Scripts: []enginetest.Script{{Run: download}}}); err != nil {
+		t.Fatal(err)
+	}
+	if asked.Load() == 0 {
+		t.Fatal("the proxy was not asked: this test shows nothing")
+	}
+	offline := func(run func(context.Context, engine.Request) error) (*enginetest.Engine, record.Run, error) {
+		e := &enginetest.Engine{Scripts: []enginetest.Script{{Run: run}}}
+		r, err := outlast.Build(t.Context(), outlast.Options{Args: []string{"."}, Dir: s.dir, Env: []string{"A=b"}, Settings: s.settings, Engine: e, Offline: true})
+		return e, r, err
+	}
+	asked.Store(0)
+	e, _, err := offline(download)
+	if err != nil {
+		t.Fatalf("what is in the store: %v", err)
+	}
+	req := e.Requests()[0]
+	for id, want := range map[string]string{"outlast-goproxy": "/go", "outlast-npm": "\nfetch-retries=0\n", "outlast-pip": "\nretries = 0\n", "outlast-apt": "Retries \"0\""} {
+		if got := string(req.Secrets[id]); !strings.Contains(got, want) || strings.Contains(got, "direct") {
+			t.Errorf("%s: got %q, want %q in it", id, got, want)
+		}
+	}
+	_, run, err := offline(func(ctx context.Context, req engine.Request) error {
+		base := strings.TrimSuffix(string(req.Secrets["outlast-goproxy"]), "/go")
+		for _, path := range []string{"/go/example.com/gone/@v/list", "/npm/-/kept/left-pad", "/pypi/simple/left-pad/"} {
+			resp, err := http.Get(base + path)
+			if err != nil {
+				return err
+			}
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				t.Errorf("%s: got it from nowhere", path)
+			}
+		}
+		return errors.New("process \"/bin/sh -c go mod download\" did not complete successfully: exit code: 1")
+	})
+	if run.Outcome != record.NoSource || err == nil {
+		t.Fatalf("what is not in the store: got %s, %v", run.Outcome, err)
+	}
+	if len(run.Attempts) != 1 {
+		t.Errorf("got %d attempts, want one: there is nobody to ask again", len(run.Attempts))
+	}
+	for _, name := range []string{"example.com/gone", "left-pad", "this build is offline"} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("got %q, want %s named", err, name)
+		}
+	}
+	if n := asked.Load(); n != 0 {
+		t.Errorf("%d requests were made offline", n)
 	}
 }

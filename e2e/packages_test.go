@@ -107,6 +107,40 @@ func TestGoModulesInARunSurvive(t *testing.T) {
 	})
 }
 
+// Without a network, a step that must run again has its modules from the store.
+func TestGoModulesInARunOffline(t *testing.T) {
+	b := newBench(t, publicSites)
+	real, err := testenv.GoProxy()
+	proxy := upstream(t, real, err)
+	b.env = []string{"OUTLAST_PACKAGES_GO=" + proxy.URL(), "GOSUMDB=off"}
+	dir := b.goContext(modules)
+	b.build(dir).want(t, 0)
+
+	b.down()
+	proxy.Close()
+	change := func(name, old, new string) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		text, err := os.ReadFile(path)
+		if err == nil {
+			err = os.WriteFile(path, []byte(strings.Replace(string(text), old, new, 1)), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	change("Dockerfile", "WORKDIR /src", "WORKDIR /source")
+	got := b.build(dir, "--offline")
+	got.want(t, 0, "/go/golang.org/x/sync/@v/v0.10.0.zip")
+	if n := strings.Count(got.text(), "CACHED"); n > 1 { // the base image
+		t.Errorf("%d steps were cached: this test shows nothing:\n%s", n, got.text())
+	}
+	change("go.mod", "uuid v1.6.0", "uuid v1.5.0")
+	got = b.build(dir, "--offline")
+	got.want(t, 3, "github.com/google/uuid@v1.5.0", "this build is offline")
+	t.Logf("%v\n%s", got.took, got.stderr)
+}
+
 // aptFile is a build that installs a real package from a host that does not
 // exist: its mirrors do.
 func aptFile(source string) string {

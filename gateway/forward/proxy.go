@@ -38,6 +38,9 @@ type Proxy struct {
 	// their absolute form: an ecosystem of the gateway.
 	Files http.Handler
 	Takes func(*http.Request) bool
+
+	// Offline refuses all else: nobody is connected to, and no name is looked up.
+	Offline bool
 }
 
 // tries is how often a request that repeats nothing is made: with waits of up
@@ -49,12 +52,14 @@ func Is(r *http.Request) bool { return r.Method == http.MethodConnect || r.URL.I
 
 // ServeHTTP answers what Is is true of.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch {
+	switch files := p.Files != nil && p.Takes(r); {
+	case p.Offline && !files:
+		http.Error(w, fmt.Sprintf("%.200q is not asked for anything: the build is offline", r.URL.Host), http.StatusForbidden)
 	case r.Method == http.MethodConnect:
 		p.tunnel(w, r)
 	case r.URL.Scheme != "http" || r.URL.Host == "" || r.URL.User != nil:
 		http.Error(w, "the proxy takes http://HOST addresses without a login, and CONNECT for others", http.StatusBadRequest)
-	case p.Files != nil && p.Takes(r):
+	case files:
 		p.Files.ServeHTTP(w, r)
 	default:
 		p.pass(w, r)

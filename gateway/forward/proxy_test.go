@@ -270,3 +270,19 @@ func TestOddRequests(t *testing.T) {
 		})
 	}
 }
+
+func TestOffline(t *testing.T) {
+	far := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("somebody was asked") }))
+	t.Cleanup(far.Close)
+	host := strings.TrimPrefix(far.URL, "http://")
+	files := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "kept") })
+	p := &forward.Proxy{Offline: true, Files: files, Takes: func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, ".deb") }}
+	address := start(t, p, host)
+	got := raw(t, address, "GET http://"+host+"/x HTTP/1.1\r\nHost: h\r\n\r\nGET http://"+host+"/x.deb HTTP/1.1\r\nHost: h\r\n\r\n")
+	if len(got) < 2 || got[0].StatusCode != http.StatusForbidden || got[1].StatusCode != http.StatusOK {
+		t.Errorf("got %v, want 403 and 200", got)
+	}
+	if got := raw(t, address, "CONNECT "+host+" HTTP/1.1\r\nHost: "+host+"\r\n\r\n"); len(got) == 0 || got[0].StatusCode != http.StatusForbidden {
+		t.Errorf("a tunnel: got %v, want 403", got)
+	}
+}
