@@ -132,6 +132,8 @@ func row(f faultnet.Fault) faultnet.Row { return faultnet.Row{Fault: f} }
 func first(f faultnet.Fault) faultnet.Row { return faultnet.Row{On: faultnet.Nth(1), Fault: f} }
 
 // memory is a sink in memory that counts what it is given twice.
+var written = bytes.Repeat([]byte{1}, 64<<10)
+
 type memory struct {
 	mu    sync.Mutex
 	data  []byte
@@ -147,12 +149,14 @@ func (m *memory) WriteAt(p []byte, off int64) (int, error) {
 		return 0, m.fail
 	}
 	end := int(off) + len(p)
-	if end > len(m.data) {
-		m.data = append(m.data, make([]byte, end-len(m.data))...)
-		m.have = append(m.have, make([]byte, end-len(m.have))...)
+	if more := end - len(m.data); more > 0 {
+		m.data = slices.Grow(m.data, more)[:end]
+		m.have = slices.Grow(m.have, more)[:end]
 	}
-	m.twice += bytes.Count(m.have[off:end], []byte{1})
-	copy(m.have[off:end], bytes.Repeat([]byte{1}, len(p)))
+	m.twice += bytes.Count(m.have[off:end], written[:1])
+	for rest := m.have[off:end]; len(rest) > 0; {
+		rest = rest[copy(rest, written):]
+	}
 	return copy(m.data[off:], p), nil
 }
 
@@ -165,6 +169,8 @@ func (m *memory) ReadAt(p []byte, off int64) (int, error) {
 func (m *memory) Truncate(n int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	clear(m.data[n:])
+	clear(m.have[n:])
 	m.data, m.have = m.data[:n], m.have[:n]
 	return nil
 }
@@ -177,7 +183,8 @@ func (w *world) spool(want []byte, change ...func(*fetch.Ask)) (fetch.Answer, *m
 	for _, c := range change {
 		c(&ask)
 	}
-	m := new(memory)
+	// Growing bit by bit would be most of the work under the race detector.
+	m := &memory{data: make([]byte, 0, len(want)+1), have: make([]byte, 0, len(want)+1)}
 	a, err := w.fetch.Spool(w.t.Context(), ask, m)
 	if err == nil && (a.Size != int64(len(want)) || !bytes.Equal(m.data, want)) {
 		w.t.Errorf("got %d other bytes (size %d) as a success, want the %d of the content", len(m.data), a.Size, len(want))
