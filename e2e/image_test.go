@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outlast-build/outlast/faultnet"
 	"github.com/outlast-build/outlast/internal/testenv"
 )
 
@@ -70,8 +71,12 @@ func compiledAtHand(t *testing.T) string {
 	return dir
 }
 
+// standsIn is the first substitute in Dockerfile.resilient that the registries
+// here have.
+const standsIn = "docker.io/library/alpine:3"
+
 // The image of Outlast itself, by both of its Dockerfiles, in a network that
-// has registries and nothing else.
+// has registries and nothing else, and for the second one lacks its base image.
 func TestTheImageOfOutlast(t *testing.T) {
 	b, d := dockerEngine(t)
 	b.limit = 8 * time.Minute // a machine under load takes its time to link, too
@@ -79,12 +84,14 @@ func TestTheImageOfOutlast(t *testing.T) {
 	for _, tt := range []struct {
 		file     string // that is built
 		strategy string // which takes it where nobody names one
+		gone     bool   // gcr.io with its base image is
 		args     []string
 		says     []string
 	}{
-		{"Dockerfile", "gha-full", nil, nil},
-		{"Dockerfile.resilient", "local-only", []string{"ATTEMPTS=2", "LIMIT=120", "UPX=true"},
-			[]string{"Dockerfile.resilient is built", "attempt 1 of 2: apt-get ended", "attempt 2 of 2: apt-get ended", "giving up", "no upx"}},
+		{"Dockerfile", "gha-full", false, nil, nil},
+		{"Dockerfile.resilient", "local-only", true, []string{"ATTEMPTS=2", "LIMIT=120", "UPX=true"},
+			[]string{"Dockerfile.resilient is built", "attempt 1 of 2: apt-get ended", "attempt 2 of 2: apt-get ended", "giving up", "no upx",
+				standsIn + " stands in for gcr.io/distroless/static:nonroot, which no source has"}},
 	} {
 		t.Run(tt.file, func(t *testing.T) {
 			image := "outlast:" + strings.ToLower(tt.file)
@@ -94,6 +101,14 @@ func TestTheImageOfOutlast(t *testing.T) {
 				"--build-arg", "VERSION=v1.2.3", "--build-arg", "VCS_REF=abc123", "--build-arg", "BUILD_DATE=2026-01-02T03:04:05Z"}
 			for _, a := range tt.args {
 				args = append(args, "--build-arg", a)
+			}
+			if tt.gone {
+				bb.dir = testenv.TempDir(t) // with a store that has nothing of it
+				for _, p := range append(slices.Clone(b.cloud.Sites[1].Mirrors), b.cloud.Sites[1].Origin) {
+					if err := p.Play(faultnet.Always(faultnet.OKHTML())); err != nil {
+						t.Fatal(err)
+					}
+				}
 			}
 			got := bb.build("..", args...)
 			got.want(t, 0, tt.says...)
@@ -116,6 +131,13 @@ func TestTheImageOfOutlast(t *testing.T) {
 			size := docker("image", "inspect", "--format", "{{.Size}}", image)
 			if n, err := strconv.ParseInt(size, 10, 64); err != nil || n > 60<<20 {
 				t.Errorf("it has %s bytes, want at most 60 MiB", size)
+			}
+			label, want := docker("image", "inspect", "--format", `{{index .Config.Labels "build.outlast.substitutes"}}`, image), ""
+			if tt.gone {
+				want = "gcr.io/distroless/static:nonroot=" + standsIn
+			}
+			if label != want {
+				t.Errorf("it says %q of its base, want %q", label, want)
 			}
 			id := docker("run", "--detach", "--network", "none", "--health-interval", "200ms", "--volume", "store:/var/cache/outlast", image)
 			deadline := time.Now().Add(30 * time.Second)
