@@ -53,7 +53,7 @@ func (e *DiagnosedError) Hint() string { return e.Diagnosis.Hint }
 // error that is told where there is no next one.
 func (b *build) learn(p plan.Plan, r engine.Result, err error) (plan.Past, error) {
 	p.UsersCaches = p.UsersCaches && b.usesCaches()
-	past := plan.Past{Plan: p, Poisoned: r.Poisoned, Unreachable: r.GatewayUnreachable, Diagnosis: diagnosis(r, err)}
+	past := plan.Past{Plan: p, Poisoned: r.Poisoned, Unreachable: r.GatewayUnreachable, Diagnosis: diagnosis(r, err), After: fault.After(err)}
 	var over *LimitError
 	past.TimedOut = errors.As(err, &over) && !over.Silent
 	past.Made = over != nil && exportsCache(over.Step)
@@ -69,7 +69,7 @@ func (b *build) learn(p plan.Plan, r engine.Result, err error) (plan.Past, error
 		// an answer of the gateway alone. Offline, that goes for packages too.
 		known := step == nil || !isRun(step.Name) || b.Offline && !past.Diagnosis.UserError
 		if missing := b.mirror.missing(); len(missing) > 0 && known {
-			past.Diagnosis = ofFailure(missing[0])
+			past.Diagnosis, past.After = ofFailure(missing[0]), missing[0].After()
 		}
 	}
 	d := past.Diagnosis

@@ -78,12 +78,12 @@ var rules = []rule{
 		return in.last().cache() && (in.last().Plan.UsersCaches || len(in.last().Plan.Caches) > 0)
 	}, again, nil,
 		"an external build cache failed: the build goes on without, and the steps that are finished stay"},
+	{"swallowed", func(in Input) bool { return in.last().Swallowed && in.last().service() }, again, pause,
+		"an earlier download failed in silence: its stage is built anew"},
 	{"push", func(in Input) bool {
 		return in.last().Made && in.last().service() && in.last().Diagnosis.Kind != fault.Engine
 	}, again, pause,
 		"the image was made and could not be sent: only that is tried again"},
-	{"room", func(in Input) bool { return in.last().Freed }, again, nil,
-		"the disk was full: room was made in Outlast's own store"},
 	{"engine", func(in Input) bool { return in.last().service() && in.last().Diagnosis.Kind == fault.Engine }, again, pause,
 		"the builder went away: it is waited for, or another one is taken"},
 	{"again", func(in Input) bool { return in.last().service() }, again, pause,
@@ -95,7 +95,7 @@ func none(Input) Road                { return "" }
 func always(r Road) func(Input) Road { return func(Input) Road { return r } }
 func again(in Input) Road            { return in.last().Plan.Road }
 func heal(_ Input, p *Plan)          { p.Heal = true }
-func pause(in Input, p *Plan)        { p.Pause.Failures = in.failures() }
+func pause(in Input, p *Plan)        { p.Pause = Pause{in.failures(), in.last().After} }
 
 // Choose plans the next attempt. Where no rule applies it returns a Plan that
 // is None: another try cannot help.

@@ -3,6 +3,7 @@ package plan
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/outlast-build/outlast/diagnose"
 	"github.com/outlast-build/outlast/dockerfile"
@@ -35,14 +36,14 @@ type Input struct {
 type Past struct {
 	Plan        Plan
 	Diagnosis   diagnose.Diagnosis
-	Poisoned    bool     // the builder holds on to spoiled bytes
-	Unreachable bool     // the builder could not connect to the gateway
-	Absent      []string // references that no source had
-	Swallowed   bool     // an earlier step of Stage left a download undone, and said that it was well
-	Stage       string   // of the step that failed, as the builder shows it; empty where no step failed
-	Made        bool     // the image was made: the export of a cache failed, or the push
-	TimedOut    bool     // the attempt took all the time of its strategy
-	Freed       bool     // room was made on the disk since
+	Poisoned    bool          // the builder holds on to spoiled bytes
+	Unreachable bool          // the builder could not connect to the gateway
+	Absent      []string      // references that no source had
+	Swallowed   bool          // an earlier step of Stage left a download undone, and said that it was well
+	Stage       string        // of the step that failed, as the builder shows it; empty where no step failed
+	Made        bool          // the image was made: the export of a cache failed, or the push
+	After       time.Duration // what the service that failed asked to wait; 0: nothing
+	TimedOut    bool          // the attempt took all the time of its strategy
 }
 
 // service reports whether a service failed, so that another try may help.

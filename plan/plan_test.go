@@ -184,7 +184,6 @@ func TestAfterAFailure(t *testing.T) {
 		{"a cache, of an image that was made", []plan.Past{{Made: true, Plan: plan.Plan{UsersCaches: true}, Diagnosis: d{Kind: fault.CacheExport}}},
 			want{strategy: plan.Optimal, caches: all, finish: true}},
 		{"the disk is full", []plan.Past{{Diagnosis: d{Kind: fault.Resource}}}, want{none: true}},
-		{"the disk was full", []plan.Past{{Freed: true, Diagnosis: d{Kind: fault.Resource}}}, want{strategy: plan.Optimal, caches: all, users: true}},
 		{"a download failed in silence", []plan.Past{{Swallowed: true, Stage: "build", Diagnosis: d{Kind: fault.Dependency, UserError: true}}},
 			want{strategy: plan.Resilient, caches: []plan.Cache{plan.Local, plan.Registry}, users: true, rebuild: []string{"build"}, waits: 1}},
 	} {
