@@ -125,7 +125,7 @@ func (b *build) ready(ctx context.Context, p plan.Plan) (time.Duration, error) {
 		return waited, b.heal(ctx)
 	}
 	if n := len(b.past); n > 0 && b.past[n-1].Diagnosis.Kind == fault.Engine {
-		return waited, b.chooseEngine(ctx)
+		return waited, b.reconnect(ctx)
 	}
 	return waited, nil
 }

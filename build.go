@@ -137,7 +137,7 @@ func (b *build) do(ctx context.Context) error {
 	surveying, stop := context.WithCancel(ctx)
 	defer stop()
 	b.coming = b.assess(surveying, false)
-	if err := b.chooseEngine(ctx); err != nil {
+	if err := b.chooseEngine(ctx, false); err != nil {
 		return err
 	}
 	if err := b.openGateway(ctx); err != nil {
@@ -199,14 +199,22 @@ func (b *build) alive() {
 
 func (b *build) getenv(name string) (string, bool) { return lookupIn(b.Env, name) }
 
-func (b *build) chooseEngine(ctx context.Context) error {
+// chooseEngine looks for a builder, and starts Outlast's own where there is no
+// other and it may.
+func (b *build) chooseEngine(ctx context.Context, idle bool) error {
 	if b.engine = b.Engine; b.engine != nil {
 		return nil
 	}
-	chosen, err := buildx.Choose(ctx, buildx.Search{Args: b.args(), Env: b.Env})
+	chosen, err := buildx.Choose(ctx, buildx.Search{Args: b.args(), Env: b.Env, Idle: idle})
 	if err != nil {
 		return err
 	}
+	b.use(chosen)
+	return nil
+}
+
+// use builds on a builder from now on.
+func (b *build) use(chosen buildx.Builder) {
 	b.engine = onBuilder{&buildx.Engine{Builder: chosen}, b.Env}
 	passed := slices.DeleteFunc(slices.Clone(chosen.Passed), func(why string) bool { return strings.HasSuffix(why, ": not set") })
 	if len(passed) > 0 {
@@ -216,7 +224,6 @@ func (b *build) chooseEngine(ctx context.Context) error {
 		b.Chosen(chosen.Name, chosen.Driver)
 	}
 	b.run.Builder = fmt.Sprintf("%s (%s, %s)", chosen.Name, chosen.Driver, chosen.Origin)
-	return nil
 }
 
 // onBuilder is buildx with a builder, and what can be asked of that.

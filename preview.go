@@ -31,7 +31,7 @@ func PreviewBuild(ctx context.Context, o Options) (Preview, error) {
 		return Preview{}, err
 	}
 	card := b.assess(ctx, true)
-	err := b.chooseEngine(ctx)
+	err := b.chooseEngine(ctx, true)
 	if err := b.openGateway(ctx); err != nil {
 		return Preview{}, err
 	}

@@ -53,6 +53,10 @@ type Search struct {
 	// StateDir.
 	State string
 
+	// Idle has the search start nothing: Outlast's own buildkitd is a builder
+	// only where it runs.
+	Idle bool
+
 	// Wait bounds how long a builder may take to answer. Zero means 5 s.
 	Wait time.Duration
 }
@@ -122,7 +126,7 @@ func (s Search) candidates(cli CLI, first answer) []candidate {
 			return b, reason(err), nil
 		}},
 		{"Outlast's own buildkitd", func(ctx context.Context) (Builder, string, error) {
-			own, err := Own(s.State).Start(ctx, s.Env)
+			own, err := s.own(ctx)
 			if err != nil {
 				return Builder{}, err.Error(), nil
 			}
@@ -130,6 +134,18 @@ func (s Search) candidates(cli CLI, first answer) []candidate {
 			return b, reason(err), nil
 		}},
 	}
+}
+
+// own returns Outlast's buildkitd, which it starts where it may.
+func (s Search) own(ctx context.Context) (DaemonStatus, error) {
+	if !s.Idle {
+		return Own(s.State).Start(ctx, s.Env)
+	}
+	status, err := Own(s.State).Status()
+	if err == nil && !status.Running {
+		err = errors.New("does not run; a build would start it")
+	}
+	return status, err
 }
 
 func reason(err error) string {

@@ -106,6 +106,10 @@ func (b *Buildkitd) Log() string { return b.proc.log() }
 // Done is closed when the daemon has ended, by Stop or by itself.
 func (b *Buildkitd) Done() <-chan struct{} { return b.proc.done }
 
+// Kill ends it with all that it runs, at once, and leaves its folder: another
+// one can be started in it, at the same address.
+func (b *Buildkitd) Kill() { b.proc.stop(0) }
+
 // Stop ends it with all that it runs, removes its folder, and returns its log.
 // It takes a few seconds where the daemon is wedged. Calling it again does nothing.
 func (b *Buildkitd) Stop() (log string) {
