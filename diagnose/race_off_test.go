@@ -1,6 +1,6 @@
 //go:build !race
 
-package diagnose_test
+package diagnose
 
-// raced says that the race detector is on.
-const raced = false
+// Raced says that the race detector is on.
+const Raced = false

@@ -1,7 +1,7 @@
 //go:build race
 
-package diagnose_test
+package diagnose
 
-// raced says that the race detector is on, which makes the processor's time
+// Raced says that the race detector is on, which makes the processor's time
 // say nothing.
-const raced = true
+const Raced = true

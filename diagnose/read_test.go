@@ -224,7 +224,7 @@ func (e *endless) Read(p []byte) (int, error) {
 // A log of 200 MB takes less than 2 s of the processor and 200 MiB, whatever is
 // in it.
 func TestLongLog(t *testing.T) {
-	if testing.Short() || raced {
+	if testing.Short() || diagnose.Raced {
 		t.Skip("reads 200 MB, which says nothing with the race detector on: make unit runs it without")
 	}
 	for name, lines := range map[string]string{
