@@ -192,9 +192,10 @@ func (b *build) attempt(ctx context.Context, p plan.Plan, waited time.Duration) 
 		b.tellUnwritten(result)
 		b.keepCache(ctx, &shelf)
 	}
-	a := record.Attempt{Started: started, Ended: time.Now(), Strategy: string(p.Strategy), Kind: fault.Of(err), Steps: len(result.Steps), Waited: waited}
+	a := record.Attempt{Started: started, Ended: time.Now(), Strategy: string(p.Strategy), Kind: fault.Of(err), Steps: len(result.Steps), Waited: waited,
+		Ran: recorded(result.Steps), Caches: tiers(p.Caches)}
 	if err != nil {
-		a.Cause = err.Error()
+		a.Cause, a.Place, a.Log = err.Error(), b.place(p, result), lastLines(result)
 	}
 	for _, s := range result.Steps {
 		if s.Cached {
@@ -203,7 +204,7 @@ func (b *build) attempt(ctx context.Context, p plan.Plan, waited time.Duration) 
 	}
 	b.run.Attempts = append(b.run.Attempts, a)
 	if d := result.Image(); d != "" && err == nil {
-		b.run.Images = append(b.run.Images, record.Image{Digest: d.String(), Tags: b.args().All("tag")})
+		b.run.Images = append(b.run.Images, record.Image{Digest: d.String(), Tags: b.args().All("tag"), Platforms: platformsOf(result, b.args(), b.Dir, b.getenv)})
 	}
 	return result, err
 }

@@ -58,8 +58,13 @@ type Attempt struct {
 	Diagnosis *diagnose.Diagnosis `json:"diagnosis,omitempty"` // of a failure; nil where none was made
 	Waited    time.Duration       `json:"waited,omitempty"`    // before the attempt
 
-	Steps  int `json:"steps"`
-	Cached int `json:"cached"`
+	Steps  int    `json:"steps"`
+	Cached int    `json:"cached"`
+	Ran    []Step `json:"ran,omitempty"` // in the order in which they were first heard of, MaxSteps of them at most
+
+	Caches []string `json:"caches,omitempty"` // the tiers of external caches that the plan let it use
+	Place  *Place   `json:"place,omitempty"`  // of a failure, in the Dockerfile; nil where it is not known
+	Log    []string `json:"log,omitempty"`    // the last lines of the step that failed, MaxLog of them at most
 }
 
 // A Need is one thing that the build needed from outside.
@@ -118,8 +123,16 @@ type Stale struct {
 
 // An Image is what was built.
 type Image struct {
-	Digest string   `json:"digest"`
-	Tags   []string `json:"tags,omitempty"`
+	Digest    string     `json:"digest"`
+	Tags      []string   `json:"tags,omitempty"`
+	Platforms []Platform `json:"platforms,omitempty"` // what it has for each, where that is known
+}
+
+// A Platform is an image for one platform.
+type Platform struct {
+	Name   string `json:"name"` // linux/arm64
+	Digest string `json:"digest,omitempty"`
+	Size   int64  `json:"size,omitempty"` // bytes of its layers as they travel; 0 where nobody said
 }
 
 // Took is how long the run lasted.
