@@ -37,6 +37,35 @@ func TestASilentSourceIsWaitedForOnce(t *testing.T) {
 	})
 }
 
+// In a given order, only the breaker keeps a source that hangs from being
+// waited for each time.
+func TestASilentSourceInAGivenOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		a := w.add(text(good), row(faultnet.Hang()))
+		w.add(text(good))
+		ask := w.ask()
+		ask.Ordered, ask.Patience = true, time.Second
+		start := time.Now()
+		for range 30 {
+			if _, err := w.fetch.Bytes(t.Context(), ask); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("thirty requests took %v, want at most 5s", took)
+		}
+		a.Play(nil)
+		time.Sleep(10 * time.Second)
+		for range 2 {
+			got, err := w.fetch.Bytes(t.Context(), ask)
+			if err != nil || got.Endpoint != "a.example" {
+				t.Errorf("got %s's answer (%v) once the first is well, want a.example's", got.Endpoint, err)
+			}
+		}
+	})
+}
+
 func TestTenAtOncePastASilentSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -227,7 +227,7 @@ func (r *race) giveUp(fl *flight, why string) {
 	t.Took, t.Kind = waited, fault.Canceled
 	t.Err = &fault.Error{Endpoint: fl.c.Endpoint, Kind: fault.Canceled,
 		Err: fmt.Errorf("not done after %s, and %s", waited.Round(time.Millisecond), why)}
-	r.j.gaveUp(fl.c, t, waited)
+	r.j.gaveUp(fl.c, t, waited, fl.headAt().IsZero())
 }
 
 var errBeaten = errors.New("another source was faster")

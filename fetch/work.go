@@ -30,7 +30,7 @@ func (t *transfer) work(ctx context.Context, c *claim) error {
 		l.fl.try.Kind = fault.Canceled
 		l.fl.try.Err = &fault.Error{Endpoint: l.fl.c.Endpoint, Kind: fault.Canceled,
 			Err: fmt.Errorf("%d bytes in %s, and another source takes over", l.fl.try.Bytes, waited.Round(time.Millisecond))}
-		t.j.gaveUp(l.fl.c, *l.fl.try, waited)
+		t.j.gaveUp(l.fl.c, *l.fl.try, waited, false)
 	case ctx.Err() != nil, t.sinkBroke():
 		t.j.released(l.fl.c)
 	default:
