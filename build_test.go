@@ -199,22 +199,25 @@ type healer struct {
 func (h *healer) Heal(context.Context) error { h.healed++; return nil }
 
 func TestSpoiledBytesAreLetGoOfOnce(t *testing.T) {
-	poisoned := enginetest.Script{Result: engine.Result{Outcome: engine.Failed, Poisoned: true}}
+	one := enginetest.Script{Result: engine.Result{Outcome: engine.Failed, Spoiled: "one"}}
+	two := enginetest.Script{Result: engine.Result{Outcome: engine.Failed, Spoiled: "two"}}
 	for _, tt := range []struct {
 		name     string
 		scripts  []enginetest.Script
 		want     record.Outcome
 		attempts int
+		healed   int
 	}{
-		{"and the next attempt succeeds", []enginetest.Script{poisoned, {Run: pull}}, record.Built, 2},
-		{"and not again", []enginetest.Script{poisoned}, record.Failed, 2},
+		{"and the next attempt succeeds", []enginetest.Script{one, {Run: pull}}, record.Built, 2, 1},
+		{"and not again", []enginetest.Script{one}, record.Failed, 2, 1},
+		{"but others that come to light then are", []enginetest.Script{one, two, {Run: pull}}, record.Built, 3, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := &healer{Engine: &enginetest.Engine{Scripts: tt.scripts}}
 			run, _ := newStage(t).build(e)
-			if run.Outcome != tt.want || len(run.Attempts) != tt.attempts || e.healed != 1 {
-				t.Errorf("got %s after %d attempts, healed %d times, want %s after %d, once",
-					run.Outcome, len(run.Attempts), e.healed, tt.want, tt.attempts)
+			if run.Outcome != tt.want || len(run.Attempts) != tt.attempts || e.healed != tt.healed {
+				t.Errorf("got %s after %d attempts, healed %d times, want %s after %d, %d",
+					run.Outcome, len(run.Attempts), e.healed, tt.want, tt.attempts, tt.healed)
 			}
 		})
 	}
@@ -252,7 +255,7 @@ func TestADockerfileFromStandardInputServesEveryAttempt(t *testing.T) {
 			read = append(read, string(data))
 			return err
 		},
-		Result: engine.Result{Outcome: engine.Failed, Poisoned: true},
+		Result: engine.Result{Outcome: engine.Failed, Spoiled: "one"},
 	}}}}
 	_, _ = outlast.Build(context.Background(), outlast.Options{
 		Args: []string{"-f", "-", "."}, Dir: s.dir, Settings: s.settings, Engine: e, Stdin: strings.NewReader(text),

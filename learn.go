@@ -53,7 +53,7 @@ func (e *DiagnosedError) Hint() string { return e.Diagnosis.Hint }
 // error that is told where there is no next one.
 func (b *build) learn(p plan.Plan, r engine.Result, err error) (plan.Past, error) {
 	p.UsersCaches = p.UsersCaches && b.usesCaches()
-	past := plan.Past{Plan: p, Poisoned: r.Poisoned, Unreachable: r.GatewayUnreachable, Diagnosis: diagnosis(r, err), After: fault.After(err)}
+	past := plan.Past{Plan: p, Spoiled: r.Spoiled, Unreachable: r.GatewayUnreachable, Diagnosis: diagnosis(r, err), After: fault.After(err)}
 	var over *LimitError
 	past.TimedOut = errors.As(err, &over) && !over.Silent
 	past.Made = over != nil && exportsCache(over.Step)

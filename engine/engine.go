@@ -140,9 +140,10 @@ type Result struct {
 	// could not connect to the address that the Routes lead to.
 	GatewayUnreachable bool
 
-	// Poisoned is set where the engine holds on to spoiled bytes, and fails
-	// for as long as it does.
-	Poisoned bool
+	// Spoiled names content of which the engine holds on to spoiled bytes, by
+	// its digest or the engine's own name for it: it fails for as long as it
+	// does. Empty where there is none.
+	Spoiled string
 
 	// Notes are for the user: what was not done, and why.
 	Notes []string

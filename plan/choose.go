@@ -69,7 +69,7 @@ var rules = []rule{
 		"the builder has a network of its own: base images go over the build's session"},
 	{"unreachable", func(in Input) bool { return in.last().Unreachable && !in.Sealed && !in.tried(Contexts) }, always(Contexts), nil,
 		"the builder could not connect to the gateway: base images go over the build's session"},
-	{"poisoned", func(in Input) bool { return in.last().Poisoned && !in.healed() }, again, heal,
+	{"poisoned", func(in Input) bool { return in.last().Spoiled != "" && !in.healed() }, again, heal,
 		"the builder kept a spoiled download: a prune that matches nothing makes it let go"},
 	{"substitute", func(in Input) bool { return len(in.last().Absent) > 0 && in.otherSubstitutes() }, again, nil,
 		"no source has an image that the Dockerfile names a substitute for"},

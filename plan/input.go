@@ -36,7 +36,7 @@ type Input struct {
 type Past struct {
 	Plan        Plan
 	Diagnosis   diagnose.Diagnosis
-	Poisoned    bool          // the builder holds on to spoiled bytes
+	Spoiled     string        // content of which the builder holds on to spoiled bytes; empty where there is none
 	Unreachable bool          // the builder could not connect to the gateway
 	Absent      []string      // references that no source had
 	Swallowed   bool          // an earlier step of Stage left a download undone, and said that it was well
@@ -48,7 +48,7 @@ type Past struct {
 
 // service reports whether a service failed, so that another try may help.
 func (p Past) service() bool {
-	if p.Poisoned || p.Unreachable || p.TimedOut {
+	if p.Spoiled != "" || p.Unreachable || p.TimedOut {
 		return false
 	}
 	return p.Swallowed || p.Diagnosis.Retryable && !p.Diagnosis.UserError
@@ -78,10 +78,11 @@ func (in Input) tried(road Road) bool {
 	return slices.ContainsFunc(in.Past, func(p Past) bool { return p.Plan.Road == road })
 }
 
-// healed reports whether an attempt before the last one was poisoned already:
-// then healing did not help.
+// healed reports whether an attempt before the last one failed by the same
+// spoiled content: then healing did not help. Other content may have been on
+// its way while the builder was healed.
 func (in Input) healed() bool {
-	return slices.ContainsFunc(in.Past[:len(in.Past)-1], func(p Past) bool { return p.Poisoned })
+	return slices.ContainsFunc(in.Past[:len(in.Past)-1], func(p Past) bool { return p.Spoiled == in.last().Spoiled })
 }
 
 // failures counts the attempts that a service made fail.

@@ -92,7 +92,7 @@ func TestLevelsOfTheSettings(t *testing.T) {
 func TestRoads(t *testing.T) {
 	on := func(road plan.Road, p plan.Past) plan.Past { p.Plan.Road = road; return p }
 	unreachable := on(plan.Gateway, plan.Past{Unreachable: true})
-	poisoned := on(plan.Gateway, plan.Past{Poisoned: true})
+	poisoned, another := on(plan.Gateway, plan.Past{Spoiled: "a"}), on(plan.Gateway, plan.Past{Spoiled: "b"})
 	for _, tt := range []struct {
 		name string
 		in   plan.Input
@@ -108,7 +108,8 @@ func TestRoads(t *testing.T) {
 		{"not by any road", plan.Input{Past: []plan.Past{on(plan.Contexts, plan.Past{Unreachable: true})}}, "", false},
 		{"spoiled bytes are let go of", plan.Input{Reach: true, Past: []plan.Past{poisoned}}, plan.Gateway, true},
 		{"once", plan.Input{Reach: true, Past: []plan.Past{poisoned, poisoned}}, "", false},
-		{"poisoned after another failure", plan.Input{Reach: true, Past: []plan.Past{unreachable, on(plan.Contexts, plan.Past{Poisoned: true})}}, plan.Contexts, true},
+		{"poisoned after another failure", plan.Input{Reach: true, Past: []plan.Past{unreachable, on(plan.Contexts, plan.Past{Spoiled: "a"})}}, plan.Contexts, true},
+		{"and of other spoiled bytes that come to light then", plan.Input{Reach: true, Past: []plan.Past{poisoned, another}}, plan.Gateway, true},
 		{"no more than the limit", plan.Input{Limit: 1, Past: []plan.Past{unreachable}}, "", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -289,7 +290,7 @@ func random(r *rand.Rand) plan.Input {
 	for range r.IntN(3) {
 		in.Past = append(in.Past, plan.Past{Plan: plan.Plan{Road: plan.Gateway, Caches: []plan.Cache{plan.Local}},
 			Diagnosis: diagnose.Diagnosis{Kind: fault.Kinds()[r.IntN(len(fault.Kinds()))], Retryable: r.IntN(2) == 0, UserError: r.IntN(2) == 0},
-			Poisoned:  r.IntN(3) == 0, Unreachable: r.IntN(3) == 0, Absent: some("r/d:1"), Swallowed: r.IntN(3) == 0, Stage: "s"})
+			Spoiled:   []string{"", "a", "b"}[r.IntN(3)], Unreachable: r.IntN(3) == 0, Absent: some("r/d:1"), Swallowed: r.IntN(3) == 0, Stage: "s"})
 	}
 	return in
 }

@@ -267,8 +267,8 @@ func TestHowABuildEnds(t *testing.T) {
 			if r.Outcome != tt.want || fault.Of(err) != tt.kind || r.Exit != tt.code {
 				t.Errorf("got %q, exit %d, %v, want %q, exit %d, %q", r.Outcome, r.Exit, err, tt.want, tt.code, tt.kind)
 			}
-			if r.Poisoned != tt.poisoned || r.GatewayUnreachable != tt.unreachable {
-				t.Errorf("got poisoned %t and unreachable %t, want %t and %t", r.Poisoned, r.GatewayUnreachable, tt.poisoned, tt.unreachable)
+			if (r.Spoiled != "") != tt.poisoned || r.GatewayUnreachable != tt.unreachable {
+				t.Errorf("got spoiled %q and unreachable %t, want %t and %t", r.Spoiled, r.GatewayUnreachable, tt.poisoned, tt.unreachable)
 			}
 			if r.Failure != nil && r.Failure.Message != tt.message {
 				t.Errorf("message: got %q, want %q", r.Failure.Message, tt.message)

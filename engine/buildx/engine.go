@@ -77,7 +77,7 @@ func (e *Engine) Build(ctx context.Context, req engine.Request, emit func(engine
 		return r, job.finish(r, req.Stdout)
 	}
 	r.GatewayUnreachable = witnessOf(req.Routes).convicts(r)
-	r.Poisoned = poisoned(r)
+	r.Spoiled = spoiled(r)
 	return r, errorOf(r)
 }
 

@@ -1,6 +1,7 @@
 package buildx
 
 import (
+	"cmp"
 	"context"
 	"regexp"
 	"time"
@@ -11,19 +12,23 @@ import (
 
 // poison is what a daemon says that has kept spoiled bytes of an earlier
 // download, and goes on to say whatever the registries hold now.
-var poison = regexp.MustCompile(`unexpected commit digest sha256:[0-9a-f]{64}, expected sha256:[0-9a-f]{64}|failed commit on ref "[^"]+": [^"]*unexpected commit size`)
+var poison = regexp.MustCompile(`unexpected commit digest sha256:[0-9a-f]{64}, expected (sha256:[0-9a-f]{64})|failed commit on ref "([^"]+)": [^"]*unexpected commit size`)
 
-// poisoned reports whether the build failed by spoiled bytes.
-func poisoned(r engine.Result) bool {
-	if r.Failure != nil && poison.MatchString(r.Failure.Message) {
-		return true
+// spoiled returns the content whose spoiled bytes made the build fail, or "".
+func spoiled(r engine.Result) string {
+	texts := make([]string, 0, len(r.Steps)+1)
+	if r.Failure != nil {
+		texts = append(texts, r.Failure.Message)
 	}
 	for _, s := range r.Steps {
-		if s.Error != "" && poison.MatchString(s.Error) {
-			return true
+		texts = append(texts, s.Error)
+	}
+	for _, text := range texts {
+		if m := poison.FindStringSubmatch(text); m != nil {
+			return cmp.Or(m[1], m[2])
 		}
 	}
-	return false
+	return ""
 }
 
 // nothing is a filter that no record of BuildKit's matches: their numbers are

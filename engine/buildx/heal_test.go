@@ -84,12 +84,12 @@ func TestHealAfterSpoiledBytes(t *testing.T) {
 	const dockerfile = "FROM alpine:3\nRUN true\n"
 	spoil.Store(true)
 	res := try(dockerfile)
-	if res.Outcome != engine.Failed || !res.Poisoned {
-		t.Fatalf("spoiled bytes: got %q, poisoned %t, %+v", res.Outcome, res.Poisoned, res.Failure)
+	if res.Outcome != engine.Failed || res.Spoiled == "" {
+		t.Fatalf("spoiled bytes: got %q, spoiled %q, %+v", res.Outcome, res.Spoiled, res.Failure)
 	}
 	spoil.Store(false)
-	if res = try(dockerfile); res.Outcome != engine.Failed || !res.Poisoned {
-		t.Fatalf("after the registry is well: got %q, poisoned %t: BuildKit has changed, and healing may have become needless", res.Outcome, res.Poisoned)
+	if res = try(dockerfile); res.Outcome != engine.Failed || res.Spoiled == "" {
+		t.Fatalf("after the registry is well: got %q, spoiled %q: BuildKit has changed, and healing may have become needless", res.Outcome, res.Spoiled)
 	}
 	before := du()
 	if err := r.builder.Heal(t.Context(), r.env); err != nil {
