@@ -86,6 +86,8 @@ type build struct {
 	lock      Lock    // of the Dockerfile; empty where there is none
 	engine    engine.Engine
 	mirror    *serving // nil where there is no gateway
+	packages  PackageSources
+	opened    map[string]bool // whether the gateway goes to a host of an ADD, where that was asked
 	board     *health.Board
 	watch     atomic.Pointer[watch] // of the attempt under way
 	waits     backoff.Budget        // between attempts
@@ -157,8 +159,9 @@ func (b *build) openGateway(ctx context.Context) error {
 		return nil
 	}
 	var err error
-	b.mirror, err = serve(ctx, GatewayOptions{Settings: b.Settings, Hosts: b.hosts(), Board: b.board,
-		Packages: FindPackages(ctx, b.Settings, b.Env, b.managers()),
+	b.packages = FindPackages(ctx, b.Settings, b.Env, b.managers())
+	b.mirror, err = serve(ctx, GatewayOptions{Settings: b.Settings, Hosts: b.hosts(), Files: b.webHosts(), Board: b.board,
+		Packages: b.packages,
 		Offline:  b.Offline, OnTry: b.answered, OnServe: b.served, OnBytes: b.alive, Once: true, Warn: b.note})
 	return err
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/outlast-build/outlast/gateway/gomod"
 	"github.com/outlast-build/outlast/gateway/npm"
 	"github.com/outlast-build/outlast/gateway/pypi"
+	"github.com/outlast-build/outlast/gateway/web"
 )
 
 // A service is an ecosystem at its place on the gateway's port.
@@ -102,7 +103,24 @@ func (g *Gateway) addPackages(o GatewayOptions) {
 			g.add("pip", pypi.Prefix, g.mirrorOf(protocol, g.fetcher, protocol.Upstreams, o))
 		}
 	}
+	g.addFiles(o, warn)
 	g.addProxy(o, warn)
+}
+
+// addFiles adds what ADD asks web servers for: those of the settings, and those
+// that the build names.
+func (g *Gateway) addFiles(o GatewayOptions, warn func(error)) {
+	guard := forward.Guard{Hosts: o.Packages.Hosts}
+	g.strict = &fetch.Fetcher{Limits: g.fetcher.Limits, Board: g.fetcher.Board, OnTry: o.OnTry, Budget: g.fetcher.Budget, Permit: guard.Permit}
+	sites, err := gateway.NewSites(o.Packages.Files)
+	if err == nil {
+		err = sites.Allow(o.Files...)
+	}
+	if err != nil {
+		warn(err)
+		return
+	}
+	g.add("files", web.Prefix, g.mirrorOf(web.Protocol{}, g.strict, sites.Upstreams, o))
 }
 
 func (g *Gateway) add(manager, prefix string, m *gateway.Mirror) {
@@ -180,4 +198,5 @@ func (g *Gateway) closePackages() {
 		s.mirror.Close()
 	}
 	g.guarded.CloseIdleConnections()
+	g.strict.CloseIdleConnections()
 }

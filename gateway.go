@@ -38,6 +38,7 @@ type Gateway struct {
 	services []service      // all the other ecosystems
 	npmHost  string         // of npm's registry
 	guarded  *fetch.Fetcher // for hosts that a client names
+	strict   *fetch.Fetcher // for hosts that a Dockerfile names
 	proxy    *forward.Proxy
 }
 
@@ -45,6 +46,7 @@ type Gateway struct {
 type GatewayOptions struct {
 	Settings config.Settings
 	Hosts    []string             // registries to serve that the settings do not name
+	Files    []string             // web servers to serve files of that the settings do not name: HOST[:PORT]
 	Packages PackageSources       // the package repositories to serve
 	OnTry    func(fetch.Try)      // told of each request to an upstream; nil: nobody is
 	OnServe  func(gateway.Served) // told of each answer; nil: nobody is
@@ -168,7 +170,7 @@ func (s *serving) prefix(host string) string { return s.address + "/" + oci.Host
 const maxFailed = 1000
 
 func (s *serving) noteServed(a gateway.Served) {
-	if !s.offline && !strings.HasPrefix(a.Asset.Key, "oci/") {
+	if !s.offline && !strings.HasPrefix(a.Asset.Key, "oci/") && !strings.HasPrefix(a.Asset.Key, "web/") {
 		return // package managers may do without, or go elsewhere
 	}
 	s.mu.Lock()

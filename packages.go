@@ -25,6 +25,9 @@ type PackageSources struct {
 	NPM npm.Settings
 	Apt []gateway.Site
 
+	// Files are web servers that ADD may ask, and their mirrors.
+	Files []gateway.Site
+
 	Python pypi.Settings
 
 	// Hosts are those that the proxy may connect to wherever they are: what
@@ -57,17 +60,24 @@ func FindPackages(ctx context.Context, s config.Settings, env []string, managers
 		p.Python = c.pipSettings(s.Packages.Pip)
 	}
 	both.Wait()
-	for _, one := range s.Packages.Apt {
-		place, at, _ := strings.Cut(one, "=")
-		i := slices.IndexFunc(p.Apt, func(site gateway.Site) bool { return site.Place == place })
-		if i < 0 {
-			p.Apt = append(p.Apt, gateway.Site{Place: place})
-			i = len(p.Apt) - 1
-		}
-		p.Apt[i].Mirrors = append(p.Apt[i].Mirrors, at)
-	}
-	p.Hosts = append(slices.Clone(s.Packages.Hosts), meant(p.Apt)...)
+	p.Apt, p.Files = sitesOf(s.Packages.Apt), sitesOf(s.Packages.Files)
+	p.Hosts = append(slices.Clone(s.Packages.Hosts), meant(slices.Concat(p.Apt, p.Files))...)
 	return p
+}
+
+// sitesOf reads PLACE=ADDRESS.
+func sitesOf(list []string) []gateway.Site {
+	var sites []gateway.Site
+	for _, one := range list {
+		place, at, _ := strings.Cut(one, "=")
+		i := slices.IndexFunc(sites, func(site gateway.Site) bool { return site.Place == place })
+		if i < 0 {
+			sites = append(sites, gateway.Site{Place: place})
+			i = len(sites) - 1
+		}
+		sites[i].Mirrors = append(sites[i].Mirrors, at)
+	}
+	return sites
 }
 
 // goSettings are those of the go command, with other proxies if there are any.

@@ -100,6 +100,7 @@ func (b *build) route(ctx context.Context, p plan.Plan, req *engine.Request) err
 		req.Routes = append(req.Routes, engine.Route{Host: host, Prefix: b.mirror.prefix(host)})
 	}
 	req.Keep = held
+	req.Detours = b.detours(ctx, rec)
 	b.prepare(ctx, rec, slices.Concat(held, slices.Collect(maps.Keys(p.Substitutes))), req)
 	return nil
 }
@@ -195,12 +196,8 @@ func (b *build) findAbsent(ctx context.Context) {
 	if b.mirror == nil {
 		return
 	}
-	recipes := []recipe{b.recipe}
-	if b.resilient != nil {
-		recipes = append(recipes, *b.resilient)
-	}
 	present := make(map[string]bool)
-	for _, rec := range recipes {
+	for _, rec := range b.recipes() {
 		for _, n := range rec.needs {
 			if len(n.Substitutes) == 0 || slices.Contains(b.held(ctx, rec), n.Ref) {
 				continue

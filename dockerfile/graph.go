@@ -380,6 +380,10 @@ func (g *graph) walk(s *stage, ready map[*stage]bool, lines []string) ([]Need, e
 		case *instructions.AddCommand:
 			for _, src := range cmd.SourcePaths {
 				if n, ok := g.added(s, c, src, lines); ok {
+					n.Checksum = cmd.Checksum
+					if sum, _, err := s.env.expand(g.lex, cmd.Checksum); err == nil {
+						n.Checksum = sum
+					}
 					needs = append(needs, n)
 				}
 			}

@@ -57,6 +57,9 @@ type Need struct {
 	// Platform of an image, "linux/arm64"; empty for all other kinds.
 	Platform string
 
+	// Checksum is that of an ADD, with variables put in; empty where it has none.
+	Checksum string
+
 	// Line is where the need stands, from 1; 0 where it comes from a build
 	// argument and not from the file.
 	Line int
@@ -153,7 +156,7 @@ func Needs(src []byte, o Options) ([]Need, error) {
 			return nil, err
 		}
 		for _, n := range found {
-			key := fmt.Sprintf("%s %q %s %s %d %s", n.Kind, n.As, n.Ref, n.Platform, n.Line, n.Stage)
+			key := fmt.Sprintf("%s %q %s %s %s %d %s", n.Kind, n.As, n.Ref, n.Checksum, n.Platform, n.Line, n.Stage)
 			if !seen[key] {
 				seen[key] = true
 				needs = append(needs, n)

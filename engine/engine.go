@@ -43,6 +43,10 @@ type Request struct {
 	// Routes send each registry host through the gateway.
 	Routes []Route
 
+	// Detours send what ADD asks for through the gateway: files by their
+	// addresses, and git repositories.
+	Detours []Detour
+
 	// Pins give the digest that a reference must have. The reference is
 	// normalised (docker.io/library/golang:1.26) and goes by its host's route
 	// if there is one.
@@ -94,6 +98,23 @@ type Route struct {
 
 	// Prefix stands in place of Host: "127.0.0.1:5100/docker.io".
 	Prefix string
+}
+
+// A Detour sends what an ADD asks a web server for elsewhere.
+type Detour struct {
+	// Address is the file's, with variables put in, or that of a git
+	// repository: "https://git.example.com/o/r.git".
+	Address string
+
+	// Checksum is that of the ADD, if it has one. It tells uses of the same
+	// address apart.
+	Checksum string
+
+	// Git says that Address is a repository.
+	Git bool
+
+	// At is the address on the gateway that stands in its place.
+	At string
 }
 
 // An Event is one piece of news of a running build: a status, or a line of

@@ -128,6 +128,9 @@ func (m *Mirror) head(h http.Header, a Asset) {
 	if a.Digest != "" {
 		h.Set("ETag", `"`+a.Digest.String()+`"`)
 	}
+	if a.Modified != "" {
+		h.Set("Last-Modified", a.Modified)
+	}
 	if own, ok := m.Ecosystem.(Header); ok {
 		own.Header(h, a)
 	}

@@ -107,6 +107,9 @@ type Asset struct {
 	HTML     bool          // a page is what is asked for: Check tells a good one from others
 	Packed   bool          // upstreams may send it compressed: an index of text that moves
 	Fresh    time.Duration // how long an answer about moving content needs no new one
+	Loose    bool          // content of any size that may change, as web servers have it: see Mirror.Find
+	Written  bool          // Path is as in an address: escaped, and with its query
+	Modified string        // when it last changed, in the form of HTTP; empty where nobody says
 
 	// Prove, if not nil, says that the content never changes under Key although
 	// no digest is known ahead: the bytes that were seen first stay. It judges

@@ -231,24 +231,29 @@ func storeError(err error) error {
 // spoolAside fetches a into a file without a name in the folder for temporary
 // files. It goes away with its last reader.
 func (m *Mirror) spoolAside(ctx context.Context, a Asset) (*Body, error) {
-	f, err := os.CreateTemp("", "outlast-*")
-	if err != nil {
-		return nil, storeError(err)
-	}
-	os.Remove(f.Name())
 	ask := m.ask(a, false)
 	if a.Prove != nil {
 		ask = m.askOnce(ctx, a, record{}).Ask
 	}
+	b, _, err := m.spoolFile(ctx, a, ask)
+	return b, err
+}
+
+func (m *Mirror) spoolFile(ctx context.Context, a Asset, ask fetch.Ask) (*Body, fetch.Answer, error) {
+	f, err := os.CreateTemp("", "outlast-*")
+	if err != nil {
+		return nil, fetch.Answer{}, storeError(err)
+	}
+	os.Remove(f.Name())
 	answer, err := m.Fetcher.Spool(ctx, ask, aside{f})
 	if err == nil && a.Digest != "" {
 		err = proved(f, a.Digest)
 	}
 	if err != nil {
 		f.Close()
-		return nil, err
+		return nil, answer, err
 	}
-	return &Body{asset: a, from: answer.Endpoint, file: f, size: answer.Size, shared: true}, nil
+	return &Body{asset: a, from: answer.Endpoint, file: f, size: answer.Size, shared: true}, answer, nil
 }
 
 // aside is a plain file as a sink.

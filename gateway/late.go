@@ -33,7 +33,7 @@ func (m *Mirror) answerTo(w http.ResponseWriter, r *http.Request, a Asset) {
 	case f := <-arrived:
 		m.finish(w, r, f)
 	case <-timer.C:
-		if a.Small || a.Digest == "" && a.Prove == nil || r.Method != http.MethodGet || r.Header.Get("Range") != "" {
+		if a.Small || a.Loose || a.Digest == "" && a.Prove == nil || r.Method != http.MethodGet || r.Header.Get("Range") != "" {
 			m.finish(w, r, <-arrived)
 			return
 		}

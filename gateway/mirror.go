@@ -103,8 +103,10 @@ func (m *Mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Find returns the content of a, from the store or from upstreams. With head
-// set, large content may be missing: only its size is known. The caller closes
-// what it gets.
+// set, large content may be missing: only its size is known. Loose content is
+// asked for anew each time, and is the stored one where its server says that it
+// did not change; where its digest is known, the stored one is what is wanted.
+// The caller closes what it gets.
 func (m *Mirror) Find(ctx context.Context, a Asset, head bool) (*Body, error) {
 	b, err := m.find(ctx, a, head)
 	told := Served{Asset: a, Err: err}
@@ -127,6 +129,8 @@ func (m *Mirror) find(ctx context.Context, a Asset, head bool) (*Body, error) {
 			fmt.Errorf("%s is named neither in the settings nor in this build; name it under registries in the settings", a.Origin)}
 	}
 	switch {
+	case a.Loose:
+		return m.loose(ctx, a)
 	case a.Digest != "":
 		return m.fixed(ctx, a, head)
 	case a.Prove != nil:

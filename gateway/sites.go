@@ -87,12 +87,20 @@ func (s *Sites) Upstreams(origin string) []Upstream {
 		root := strings.TrimSuffix(m.at.String(), "/") + "/"
 		all = append(all, Upstream{Endpoint: m.at.Host, Base: root, Moving: true, Locate: func(a Asset) (string, bool) {
 			rest, ok := strings.CutPrefix(a.Path, m.below)
-			return root + escapePath(rest), ok
+			return root + a.written(rest), ok
 		}})
 	}
 	return append(all, Upstream{Endpoint: host, Base: origin + "/", Moving: true, Origin: true, Locate: func(a Asset) (string, bool) {
-		return scheme + "://" + host + escapePath(a.Path), true
+		return scheme + "://" + host + a.written(a.Path), true
 	}})
+}
+
+// written returns a part of a's path as it stands in an address.
+func (a Asset) written(part string) string {
+	if a.Written {
+		return part
+	}
+	return escapePath(part)
 }
 
 // escapePath writes a path for an address. A plus sign is written out: some
@@ -126,11 +134,10 @@ func ReadFile(r *http.Request, prefix string) (File, error) {
 	}
 	u.Host = strings.ToLower(u.Host)
 	raw := strings.ToLower(r.URL.RawPath)
+	origin, err := Origin(u.Scheme, u.Host)
 	switch {
-	case u.Scheme != "http" && u.Scheme != "https":
-		return File{}, refuse(http.StatusBadRequest, "%.20q is no scheme of a repository", u.Scheme)
-	case !siteHost.MatchString(u.Host):
-		return File{}, refuse(http.StatusBadRequest, "%.200q is no host", u.Host)
+	case err != nil:
+		return File{}, err
 	case u.User != nil || r.Header.Get("Authorization") != "":
 		return File{}, refuse(http.StatusForbidden, "%s: what needs a login is left to its own host", u.Host)
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
@@ -138,7 +145,19 @@ func ReadFile(r *http.Request, prefix string) (File, error) {
 	case strings.Contains(raw, "%2f") || strings.Contains(raw, "%5c") || !cleanPath(u.Path):
 		return File{}, refuse(http.StatusBadRequest, "%.200q is no path of a file", u.Path)
 	}
-	return File{u.Scheme + "://" + u.Host, strings.ReplaceAll(u.Path, "/./", "/")}, nil
+	return File{origin, strings.ReplaceAll(u.Path, "/./", "/")}, nil
+}
+
+// Origin returns what the files of a web server are known by, SCHEME://HOST[:PORT],
+// or an error where that names none.
+func Origin(scheme, host string) (string, error) {
+	switch {
+	case scheme != "http" && scheme != "https":
+		return "", refuse(http.StatusBadRequest, "%.20q is no scheme of a web server", scheme)
+	case !siteHost.MatchString(host):
+		return "", refuse(http.StatusBadRequest, "%.200q is no host", host)
+	}
+	return scheme + "://" + host, nil
 }
 
 // cleanPath reports whether p names one file in every server's eyes. A lone dot

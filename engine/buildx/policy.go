@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/outlast-build/outlast/engine"
 
+	"github.com/moby/buildkit/solver/pb"
 	spb "github.com/moby/buildkit/sourcepolicy/pb"
+	"github.com/moby/buildkit/util/gitutil"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -22,6 +25,9 @@ const policyEnv = "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"
 const policyLimit = 4 << 20
 
 const imageScheme = "docker-image://"
+
+// The beginnings of the identifiers of what ADD asks for.
+var sourceSchemes = []string{"https://", "http://", "git://"}
 
 // keepAttr marks a source that the routes must leave alone. BuildKit's source
 // of images passes over attributes that it does not know, and its policy can
@@ -40,21 +46,35 @@ type policy struct {
 // denied once another one converts the source, so next to a user's rule that
 // allows or denies images nothing is converted at all.
 func policyOf(req engine.Request, user *spb.Policy) policy {
-	ours := rules(req)
-	if len(ours) == 0 {
+	images, sources := rules(req), detourRules(req)
+	if len(images)+len(sources) == 0 {
 		return policy{}
 	}
 	if user == nil {
-		return policy{file: &spb.Policy{Version: 1, Rules: ours}}
+		return policy{file: &spb.Policy{Version: 1, Rules: append(images, sources...)}}
 	}
-	for _, r := range user.Rules {
-		if r.GetAction() != spb.PolicyAction_CONVERT && mayMatchImage(r.GetSelector()) {
-			return policy{notes: []string{"your source policy allows or denies images: the build's own pulls do not go through the gateway"}}
-		}
+	var notes []string
+	if len(images) > 0 && judges(user, imageScheme) {
+		images, notes = nil, append(notes, "your source policy allows or denies images: the build's own pulls do not go through the gateway")
+	}
+	if len(sources) > 0 && judges(user, sourceSchemes...) {
+		sources, notes = nil, append(notes, "your source policy allows or denies addresses: what ADD fetches does not go through the gateway")
+	}
+	ours := append(images, sources...)
+	if len(ours) == 0 {
+		return policy{notes: notes}
 	}
 	merged := proto.Clone(user).(*spb.Policy)
 	merged.Rules = append(merged.Rules, ours...)
-	return policy{file: merged}
+	return policy{file: merged, notes: notes}
+}
+
+// judges reports whether a policy allows or denies anything of a scheme.
+func judges(p *spb.Policy, schemes ...string) bool {
+	return slices.ContainsFunc(p.Rules, func(r *spb.Rule) bool {
+		return r.GetAction() != spb.PolicyAction_CONVERT &&
+			slices.ContainsFunc(schemes, func(scheme string) bool { return mayMatch(r.GetSelector(), scheme) })
+	})
 }
 
 func rules(req engine.Request) []*spb.Rule {
@@ -82,6 +102,37 @@ func rules(req engine.Request) []*spb.Rule {
 	return rules
 }
 
+// detourRules convert what ADD asks for. A file's name, date and checksum are
+// in BuildKit's cache key, and its address is not; of a repository, the commit
+// is. One whose .git is kept has its address in the image, and is left alone.
+func detourRules(req engine.Request) []*spb.Rule {
+	var rules []*spb.Rule
+	for _, s := range req.Detours {
+		if !s.Git {
+			rule := convert(spb.MatchType_EXACT, s.Address, s.At, nil)
+			rule.Selector.Constraints = []*spb.AttrConstraint{{Key: pb.AttrHTTPChecksum, Value: s.Checksum, Condition: spb.AttrMatch_EQUAL}}
+			rules = append(rules, rule)
+			continue
+		}
+		from, err := gitutil.ParseURL(s.Address)
+		if err != nil {
+			continue
+		}
+		to, err := gitutil.ParseURL(s.At)
+		if err != nil {
+			continue
+		}
+		rule := convert(spb.MatchType_REGEX, "^git://"+regexp.QuoteMeta(from.Host+path.Join("/", from.Path))+"(#.*)?$",
+			"git://"+strings.ReplaceAll(to.Host+path.Join("/", to.Path), "$", "$$")+"${1}", map[string]string{pb.AttrFullRemoteURL: s.At})
+		rule.Selector.Constraints = []*spb.AttrConstraint{
+			{Key: pb.AttrFullRemoteURL, Value: s.Address, Condition: spb.AttrMatch_EQUAL},
+			{Key: pb.AttrKeepGitDir, Value: "true", Condition: spb.AttrMatch_NOTEQUAL},
+		}
+		rules = append(rules, rule)
+	}
+	return rules
+}
+
 func convert(match spb.MatchType, from, to string, attrs map[string]string) *spb.Rule {
 	return &spb.Rule{
 		Action:   spb.PolicyAction_CONVERT,
@@ -90,9 +141,9 @@ func convert(match spb.MatchType, from, to string, attrs map[string]string) *spb
 	}
 }
 
-// mayMatchImage reports whether the selector can match an image. It says yes
-// where it cannot be told from the beginning of the text.
-func mayMatchImage(s *spb.Selector) bool {
+// mayMatch reports whether the selector can match what begins with scheme. It
+// says yes where it cannot be told from the beginning of the text.
+func mayMatch(s *spb.Selector, scheme string) bool {
 	id := strings.TrimPrefix(s.GetIdentifier(), "^")
 	end := strings.IndexAny(id, `*?\[](){}.+|$`)
 	literal := id
@@ -101,11 +152,11 @@ func mayMatchImage(s *spb.Selector) bool {
 		return true
 	case s.GetMatchType() != spb.MatchType_EXACT && end >= 0:
 		literal = id[:end]
-		if len(literal) < len(imageScheme) {
-			return strings.HasPrefix(imageScheme, literal)
+		if len(literal) < len(scheme) {
+			return strings.HasPrefix(scheme, literal)
 		}
 	}
-	return strings.HasPrefix(literal, imageScheme)
+	return strings.HasPrefix(literal, scheme)
 }
 
 // readPolicy reads the user's policy as buildx does: JSON, else protobuf. An
