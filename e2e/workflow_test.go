@@ -48,7 +48,7 @@ func (b *bench) runner(t *testing.T, values map[string]string) *runner {
 	return r
 }
 
-// job runs the steps of a job until one fails, and those that run always.
+// job runs the steps of a job until one fails.
 func (r *runner) job(w workflow, name string) (failed bool) {
 	r.t.Helper()
 	job, ok := w.Jobs[name]
@@ -57,7 +57,7 @@ func (r *runner) job(w workflow, name string) (failed bool) {
 	}
 	steps := make(map[string]string)
 	for _, s := range job.Steps {
-		if s.Run == "" || failed && s.Name != "Report" {
+		if s.Run == "" || failed {
 			continue
 		}
 		output := filepath.Join(r.temp, "output")
@@ -65,7 +65,7 @@ func (r *runner) job(w workflow, name string) (failed bool) {
 			r.t.Fatal(err)
 		}
 		cmd := r.b.command(r.t, "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", s.Run)
-		cmd.Env = append(cmd.Env, "GITHUB_OUTPUT="+output, "GITHUB_STEP_SUMMARY="+r.summary, "RUNNER_TEMP="+r.temp,
+		cmd.Env = append(cmd.Env, "GITHUB_ACTIONS=true", "GITHUB_WORKSPACE="+r.values["github.workspace"], "GITHUB_OUTPUT="+output, "GITHUB_STEP_SUMMARY="+r.summary, "RUNNER_TEMP="+r.temp,
 			"PATH="+filepath.Dir(r.b.outlast)+":"+os.Getenv("PATH"))
 		for _, env := range []map[string]string{job.Env, s.Env} {
 			for key, value := range env {
@@ -75,8 +75,7 @@ func (r *runner) job(w workflow, name string) (failed bool) {
 		out, err := cmd.CombinedOutput()
 		fmt.Fprintf(&r.log, "--- %s: %v\n%s", s.Name, err, out)
 		failed = failed || err != nil
-		for line := range strings.Lines(r.read(output)) {
-			key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		for key, value := range outputs(r.read(output)) {
 			steps["steps."+s.ID+".outputs."+key] = value
 		}
 		maps.Copy(r.values, steps)
@@ -88,6 +87,26 @@ func (r *runner) job(w workflow, name string) (failed bool) {
 		delete(r.values, key)
 	}
 	return failed
+}
+
+// outputs reads the file of a step's outputs: NAME=VALUE, or NAME<<END and the
+// lines up to END.
+func outputs(text string) map[string]string {
+	all := make(map[string]string)
+	lines := strings.Split(text, "\n")
+	for i := 0; i < len(lines); i++ {
+		if key, end, ok := strings.Cut(lines[i], "<<"); ok {
+			var value []string
+			for i++; i < len(lines) && lines[i] != end; i++ {
+				value = append(value, lines[i])
+			}
+			all[key] = strings.Join(value, "\n")
+			continue
+		}
+		key, value, _ := strings.Cut(lines[i], "=")
+		all[key] = value
+	}
+	return all
 }
 
 func (r *runner) output(job, name string) string { return r.values["needs."+job+".outputs."+name] }
@@ -169,7 +188,7 @@ func TestTheWorkflowAssessesBuildsAndReports(t *testing.T) {
 			}
 		}
 		summary := r.read(r.summary)
-		for _, want := range []string{"## Services", "docker.io", "## Build", "| built | sha256:"} {
+		for _, want := range []string{"## Services", "docker.io", "## ✓ built", "| ✓ built |", "Where the time went"} {
 			if !strings.Contains(summary, want) {
 				t.Errorf("the summary does not say %q:\n%s", want, summary)
 			}
@@ -177,15 +196,19 @@ func TestTheWorkflowAssessesBuildsAndReports(t *testing.T) {
 	})
 	t.Run("a build that fails is reported, too", func(t *testing.T) {
 		r := b.runner(t, inputs)
-		r.values["inputs.context"] = b.context("FROM alpine:3\nRUN exit 7\n")
+		r.values["github.workspace"] = b.context("FROM alpine:3\nRUN exit 7\n")
+		r.values["inputs.context"] = r.values["github.workspace"]
 		if r.job(w, "assess") || !r.job(w, "build") {
 			t.Fatal(r.log.String())
 		}
 		if status, got := r.output("build", "status"), r.output("build", "digest"); status != "failed" || got != "" {
 			t.Errorf("got status %q and digest %q, want that it failed", status, got)
 		}
-		if summary := r.read(r.summary); !strings.Contains(summary, "| failed | none |") {
+		if summary := r.read(r.summary); !strings.Contains(summary, "| ✗ failed |") {
 			t.Errorf("got the summary\n%s", summary)
+		}
+		if !strings.Contains(r.log.String(), "\n::error file=Dockerfile,line=2,title=") {
+			t.Errorf("got no annotation at the line:\n%s", &r.log)
 		}
 	})
 	t.Run("an assessment that fails stops nothing", func(t *testing.T) {

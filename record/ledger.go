@@ -128,13 +128,13 @@ func (r Run) Detours() []string {
 		case n == 0:
 			did, n = "does not answer in time", s.GivenUp
 		}
-		lines = append(lines, fmt.Sprintf("%s %s (%d of %d requests): %s", s.Endpoint, did, n, s.Asked, r.instead(s)))
+		lines = append(lines, fmt.Sprintf("%s %s (%d of %d requests): %s", s.Endpoint, did, n, s.Asked, r.Instead(s)))
 	}
 	return lines
 }
 
-// instead says who served the content that s was asked for.
-func (r Run) instead(failed Service) string {
+// Instead says who served the content that s was asked for and did not give.
+func (r Run) Instead(failed Service) string {
 	var others []string
 	for _, s := range r.Services {
 		if s.Serves == failed.Serves && s.Endpoint != failed.Endpoint && s.Asked > s.Failures()+s.GivenUp {

@@ -23,6 +23,12 @@ func (r Run) Redacted(clean func(string) string) Run {
 	if err := json.Unmarshal(data, &out); err != nil {
 		return bare
 	}
+	for ref, by := range r.Substitutes {
+		if name := clean(ref); name != ref {
+			delete(out.Substitutes, ref)
+			out.Substitutes[name] = clean(by)
+		}
+	}
 	// Text has no room for the monotonic clock, by which runs are measured.
 	out.Started, out.Ended = r.Started, r.Ended
 	for i := range out.Attempts {

@@ -25,6 +25,8 @@ func TestRedactedLeavesNoSecretInAnyField(t *testing.T) {
 		Services: []record.Service{{Endpoint: "mirror.example.com", Asked: 2, Bytes: 1 << 40, Failed: map[fault.Kind]int{fault.Auth: 1}, Last: "GET /x?sig=" + planted}},
 		Images:   []record.Image{{Digest: "sha256:aa", Tags: []string{"app:" + planted}}},
 		Notes:    []string{"said " + planted},
+
+		Substitutes: map[string]string{"bob:" + planted + "@registry.example.com/a:1": "b:" + planted},
 	}
 	got := r.Redacted(redact.Of("PASSWORD=" + planted).Text)
 	data, err := json.Marshal(got)

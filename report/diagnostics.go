@@ -141,6 +141,14 @@ func blame(a record.Attempt) string {
 	return fmt.Sprintf("%s (%s)", d.Kind, who)
 }
 
+// kindOf is how an attempt failed, as far as is known.
+func kindOf(a record.Attempt) fault.Kind {
+	if a.Diagnosis != nil {
+		return a.Diagnosis.Kind
+	}
+	return a.Kind
+}
+
 // findings tell of each attempt that failed what the diagnosis rests on and
 // what follows from it, two lines each: for people who ask why it was tried
 // again, or was not.

@@ -24,6 +24,12 @@ func Summary(r record.Run) []string {
 	}
 	lines = append(lines, StandIns(r)...)
 	lines = append(lines, r.Detours()...)
+	return append(lines, stale(r)...)
+}
+
+// stale has a line for each answer that nobody could confirm.
+func stale(r record.Run) []string {
+	var lines []string
 	for _, s := range r.Stale {
 		lines = append(lines, fmt.Sprintf("%s is stale: nobody could confirm the answer of %s", s.Name, s.Good.UTC().Format("2006-01-02 15:04 MST")))
 	}

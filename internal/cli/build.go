@@ -13,6 +13,7 @@ import (
 	"github.com/outlast-build/outlast"
 	"github.com/outlast-build/outlast/engine/buildx"
 	"github.com/outlast-build/outlast/record"
+	"github.com/outlast-build/outlast/redact"
 	"github.com/outlast-build/outlast/report"
 )
 
@@ -100,6 +101,10 @@ func (a *app) build(cmd *cobra.Command, arguments []string) error {
 	if err != nil {
 		return err
 	}
+	reports, err := reportFiles(p.own["report"])
+	if err != nil {
+		return err
+	}
 	ctx, kill, stop := interrupts(cmd.Context())
 	defer stop()
 	d, err := newDisplay(a.stderr, args.Progress(a.lookup), a.say.color, args.Bool("debug"))
@@ -116,6 +121,8 @@ func (a *app) build(cmd *cobra.Command, arguments []string) error {
 		Direct: direct, Offline: offline, Debug: a.debugs(), Kill: kill, Chosen: d.builder, Emit: bundle.emit(d.event), Note: d.note,
 	})
 	d.close()
+	run = run.Redacted(redact.ForBuild(p.others, a.env).Text)
+	defer a.writeReports(reports, report.Page{Run: run}, d.silent())
 	defer a.writeBundle(cmd.Context(), bundle, run, d.silent())
 	return a.conclude(run, err, d, args)
 }

@@ -26,6 +26,7 @@ var ownFlags = []ownFlag{
 	{"deadline", "TIME", "end all attempts after TIME, as in 1h or 3600"},
 	{"idle-timeout", "TIME", "end an attempt that shows no sign of life for TIME"},
 	{"bundle", "DIR", "write a folder for a ticket: record, report, log of the failing step, versions, settings; no secrets"},
+	{"report", "FILE", "write a report, by the ending .html, .md, .txt, .json or .env (may be repeated)"},
 	{"offline", "", "build from the local store alone: no service is asked"},
 	{"no-gateway", "", "let the builder ask the registries itself, as stock buildx does"},
 }

@@ -3,9 +3,10 @@ package cli
 import (
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/containerd/console"
+
+	"github.com/outlast-build/outlast/report"
 )
 
 // A speaker writes lines for people: what happened, then hints.
@@ -35,24 +36,8 @@ func (s speaker) line(color, word, text string) {
 	fmt.Fprintf(s.w, "outlast: %s: %s\n", word, clean(text))
 }
 
-// clean makes control characters visible: lines repeat what services and files
-// say, and a terminal obeys them.
-func clean(text string) string {
-	if !strings.ContainsFunc(text, control) {
-		return text
-	}
-	var b strings.Builder
-	for _, r := range text {
-		if control(r) {
-			fmt.Fprintf(&b, "\\x%02x", r)
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
-func control(r rune) bool { return r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 }
+// clean makes what services and files say harmless to a terminal.
+func clean(text string) string { return report.Visible(text) }
 
 // terminal reports whether w is a terminal, as BuildKit's display judges.
 func terminal(w io.Writer) bool {
