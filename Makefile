@@ -68,7 +68,7 @@ unit: tools images ## unit and command tests, with the race detector
 .PHONY: e2e
 e2e: tools images ## end-to-end tests on a real BuildKit, Docker Engine and registries
 	$(GO) mod download
-	$(GO) test -p 1 -timeout 25m ./e2e/...
+	$(GO) test -p 1 -parallel 6 -timeout 25m ./e2e/... # they wait more than they work
 
 .PHONY: demo
 demo: tools images build ## an outage to watch: stock buildx fails, outlast builds (FULL=1: every line)

@@ -13,6 +13,7 @@ import (
 )
 
 func TestGoingOn(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 
 	t.Run("a compile error beside a cache that is away is tried once", func(t *testing.T) {
@@ -87,6 +88,7 @@ type writer func([]byte) (int, error)
 func (w writer) Write(p []byte) (int, error) { return w(p) }
 
 func TestABuilderThatIsKilledAndComesBack(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

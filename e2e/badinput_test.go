@@ -27,6 +27,7 @@ func (r result) once(t *testing.T) {
 }
 
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	good := b.context(twoBases)
 	write := func(name, text string, mode os.FileMode) string {
@@ -81,6 +82,7 @@ func TestBadInput(t *testing.T) {
 }
 
 func TestAStoreWithoutSpaceFailsNoBuild(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	store := filepath.Join(b.dir, "store")
 	if err := os.MkdirAll(store, 0o700); err != nil {
@@ -98,6 +100,7 @@ func TestAStoreWithoutSpaceFailsNoBuild(t *testing.T) {
 }
 
 func TestAStoreThatCannotBeReadFailsNoBuild(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	if err := os.WriteFile(filepath.Join(b.dir, "store"), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -106,6 +109,7 @@ func TestAStoreThatCannotBeReadFailsNoBuild(t *testing.T) {
 }
 
 func TestInterruptsLeaveNothingRunning(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		signals int

@@ -22,6 +22,7 @@ func freePort(t *testing.T) string {
 
 // Stock buildx, on a builder that outlast made, goes round what fails.
 func TestABuilderThatPullsThroughTheGateway(t *testing.T) {
+	t.Parallel()
 	b, d := dockerEngine(t)
 	images := testenv.Images(t)
 	if err := d.Load(t.Context(), images["buildkit"]); err != nil {

@@ -46,6 +46,7 @@ COPY --from=base /made /made
 `
 
 func TestOutlastStartsAndStopsABuildKitOfItsOwn(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	b.env = []string{"BUILDKIT_HOST=", "DOCKER_HOST=unix:///nowhere.sock"}
 	b.failing()
@@ -60,6 +61,7 @@ func TestOutlastStartsAndStopsABuildKitOfItsOwn(t *testing.T) {
 }
 
 func TestNoEngineIsOneClearError(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	b.env = []string{"BUILDKIT_HOST=unix:///nowhere.sock", "DOCKER_HOST=unix:///nowhere.sock", "PATH=" + t.TempDir()}
 	alone := filepath.Join(b.dir, "outlast") // away from the tools
@@ -81,6 +83,7 @@ func TestNoEngineIsOneClearError(t *testing.T) {
 }
 
 func TestABuilderThatDoesNotAnswerIsOneClearError(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	b.build(b.context(twoBases), "--builder", "nowhere").want(t, 4, "outlast: error:", "nowhere")
 }
@@ -95,6 +98,7 @@ func dockerEngine(t *testing.T) (*bench, *testenv.Dockerd) {
 }
 
 func TestOnADockerEngine(t *testing.T) {
+	t.Parallel()
 	b, d := dockerEngine(t)
 	b.failing()
 	dir := b.context(twoBases)
@@ -116,6 +120,7 @@ func TestOnADockerEngine(t *testing.T) {
 }
 
 func TestOnBuildKitInAContainer(t *testing.T) {
+	t.Parallel()
 	b, d := dockerEngine(t)
 	images := testenv.Images(t)
 	if err := d.Load(t.Context(), images["buildkit"]); err != nil {

@@ -31,6 +31,7 @@ func bundled(t *testing.T, dir string) map[string]string {
 // engine shows some of them, as ever, but neither the bundle nor a line of
 // Outlast's own repeats one.
 func TestBundle(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	secrets := map[string]string{
 		"a build argument":        "Pl4ntedInAnArgument",

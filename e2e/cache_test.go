@@ -21,6 +21,7 @@ func (b *bench) forget(t *testing.T) {
 
 // The local cache that a variable names helps where it can, and fails no build.
 func TestTheLocalCache(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	with := func(dir string) *bench {
 		bb := *b

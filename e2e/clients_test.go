@@ -151,6 +151,7 @@ func startGateway(t *testing.T, settings string) string {
 }
 
 func TestRealClientsPullThroughTheGateway(t *testing.T) {
+	t.Parallel()
 	testenv.Root(t)
 	crane, skopeo := testenv.Tool(t, "crane"), testenv.Tool(t, "skopeo")
 	registry := testenv.NewRegistry(t, testenv.RegistryOptions{})
@@ -167,6 +168,7 @@ func TestRealClientsPullThroughTheGateway(t *testing.T) {
 			faultnet.At(faultnet.Blob, faultnet.WrongByte())},
 	} {
 		t.Run(outage.name, func(t *testing.T) {
+			t.Parallel()
 			origin, mirror := fakeRegistry(t, registry.URL, outage.origin), fakeRegistry(t, registry.URL, outage.mirror)
 			gateway := startGateway(t, fmt.Sprintf("registries:\n  %s:\n    origin: %s\n    mirrors: [{url: %q, tags: true}]\n",
 				publicName, origin.URL(), mirror.URL()))

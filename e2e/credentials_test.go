@@ -196,6 +196,7 @@ func (p *private) loginByHelper() (asked string) {
 }
 
 func TestCredentialsStayWithTheirHost(t *testing.T) {
+	t.Parallel()
 	content := testenv.NewRegistry(t, testenv.RegistryOptions{Images: true})
 	open := func(_ *private, next http.Handler) http.Handler { return next }
 	ownRealm := challenging(func(p *private) string {
@@ -251,6 +252,7 @@ func TestCredentialsStayWithTheirHost(t *testing.T) {
 }
 
 func TestCredentialsAreNotToldInErrors(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	content := testenv.NewRegistry(t, testenv.RegistryOptions{Images: true})
 	missing := func(*private, http.Handler) http.Handler { return http.NotFoundHandler() }

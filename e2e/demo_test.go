@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"unicode/utf8"
@@ -14,9 +15,14 @@ import (
 	"github.com/outlast-build/outlast/internal/testenv"
 )
 
+// demoAddresses are the demo's, always the same ones.
+var demoAddresses sync.Mutex
+
 // buildDemo builds the demo, and skips where its parts are missing.
 func buildDemo(t *testing.T) string {
 	t.Helper()
+	demoAddresses.Lock()
+	t.Cleanup(demoAddresses.Unlock)
 	testenv.Root(t)
 	for _, tool := range []string{"buildkitd", "buildx", "registry", "runc"} {
 		testenv.Tool(t, tool)
@@ -30,6 +36,7 @@ func buildDemo(t *testing.T) string {
 }
 
 func TestTheDemoDoesWhatItTells(t *testing.T) {
+	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), buildDemo(t))
 	got := execute(t, cmd)
 	// Lines are broken where the page ends.
@@ -60,6 +67,7 @@ func TestTheDemoDoesWhatItTells(t *testing.T) {
 }
 
 func TestTheDemoCleansUpWhenInterrupted(t *testing.T) {
+	t.Parallel()
 	cmd := exec.Command(buildDemo(t))
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

@@ -20,6 +20,7 @@ func start(t *testing.T, s *faultnet.Service) {
 }
 
 func TestAnImageThatWasMadeIsFinished(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 
 	t.Run("a cache that takes nothing costs the build nothing", func(t *testing.T) {

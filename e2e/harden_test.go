@@ -22,6 +22,7 @@ func (b *bench) stock() {
 }
 
 func TestOurResilientDockerfileIsWhatHardenWrites(t *testing.T) {
+	t.Parallel()
 	command := exec.CommandContext(t.Context(), testenv.Outlast(t), "harden", "--check", "--diff", "Dockerfile", "-o", "Dockerfile.resilient")
 	command.Dir = ".."
 	if out, err := command.CombinedOutput(); err != nil {
@@ -33,6 +34,7 @@ var hubImage = regexp.MustCompile(`(?m)^(FROM (?:--platform=\S+ )?)(\S+)`)
 
 // Each hardened file, with bases that the registry here has.
 func TestBuildKitReadsHardenedFiles(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	b.stock()
 	files, err := filepath.Glob("../dockerfile/testdata/harden/*.resilient")
@@ -66,6 +68,7 @@ func TestBuildKitReadsHardenedFiles(t *testing.T) {
 // Plain buildx builds the hardened file although the first source fails, and
 // does not build the file itself.
 func TestAHardenedFileSurvivesByItself(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	b.stock()
 	proxy, err := testenv.GoProxy()

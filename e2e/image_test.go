@@ -78,6 +78,7 @@ const standsIn = "docker.io/library/alpine:3"
 // The image of Outlast itself, by both of its Dockerfiles, in a network that
 // has registries and nothing else, and for the second one lacks its base image.
 func TestTheImageOfOutlast(t *testing.T) {
+	t.Parallel()
 	b, d := dockerEngine(t)
 	b.limit = 8 * time.Minute // a machine under load takes its time to link, too
 	modules, compiled := modulesAtHand(t), compiledAtHand(t)
@@ -157,6 +158,7 @@ func TestTheImageOfOutlast(t *testing.T) {
 }
 
 func TestBuildKitHasNothingToSayAboutOurDockerfiles(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	if out, err := b.buildx.Run(t.Context(), "create", "--name", "lint", "--driver", "remote", b.buildkit.Addr()); err != nil {
 		t.Fatalf("%v\n%s", err, out)

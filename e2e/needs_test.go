@@ -154,6 +154,7 @@ func (a *anyRegistry) pin(src string) string {
 // The needs that outlast plan lists are the images that BuildKit asks the
 // registries for, each for the same platforms: no more and no fewer.
 func TestPlanListsWhatBuildKitAsksFor(t *testing.T) {
+	t.Parallel()
 	registry := testenv.NewRegistry(t, testenv.RegistryOptions{Images: true})
 	frontend, err := faultnet.NewProxy(registry.URL)
 	if err != nil {

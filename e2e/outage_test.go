@@ -20,6 +20,7 @@ func publicSites(c *cloud.Cloud) error {
 }
 
 func TestTheExampleThroughAnOutage(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	docker, gcr := b.cloud.Sites[0], b.cloud.Sites[1]
 	for _, play := range []error{

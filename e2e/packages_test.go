@@ -66,6 +66,7 @@ golang.org/x/sync v0.10.0/go.mod h1:Czt+wKu1gCyEFDUtn0jG5QVvpJ6rzVqr5aXyt9drQfk=
 }
 
 func TestGoModulesInARunSurvive(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	real, err := testenv.GoProxy()
 	first, second := upstream(t, real, err), upstream(t, real, err)
@@ -109,6 +110,7 @@ func TestGoModulesInARunSurvive(t *testing.T) {
 
 // Without a network, a step that must run again has its modules from the store.
 func TestGoModulesInARunOffline(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	real, err := testenv.GoProxy()
 	proxy := upstream(t, real, err)
@@ -151,6 +153,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends libpopt0 && ls 
 }
 
 func TestAptInARunSurvives(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	source, err := testenv.AptSource()
 	testenv.Need(t, err)
@@ -209,6 +212,7 @@ func files(t *testing.T, path string) map[string]entry {
 
 // The step asks nobody: it shows what the mounts themselves leave behind.
 func TestThePreparedImageIsTheSame(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	dir := b.context(`FROM debian:latest
 RUN apt-get -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=/dev/null update && \

@@ -24,7 +24,13 @@ type page struct {
 	tries map[string]func(*testing.T, []string) // by the first two words
 }
 
+// root is held by the page whose commands write to the root of the source.
+var root sync.Mutex
+
 func TestTheReadmeIsTrue(t *testing.T) {
+	t.Parallel()
+	root.Lock()
+	defer root.Unlock()
 	b := newBench(t, publicSites)
 	// The two that run everything are run by others: here, that they can be.
 	planned := func(t *testing.T, command []string) {
@@ -44,6 +50,9 @@ func TestTheReadmeIsTrue(t *testing.T) {
 }
 
 func TestTheManualIsTrue(t *testing.T) {
+	t.Parallel()
+	root.Lock()
+	defer root.Unlock()
 	b := newBench(t, publicSites)
 	b.try(t, page{"../docs/RESILIENT-BUILD-SYSTEM.md", map[string]func(*testing.T, []string){
 		"make build":          b.tryCommand,
@@ -57,6 +66,7 @@ func TestTheManualIsTrue(t *testing.T) {
 // The figures of the summary for everybody are those of the pages that make
 // outages and make bench write: copy its rows anew where this fails.
 func TestTheFiguresAreThoseThatWereMeasured(t *testing.T) {
+	t.Parallel()
 	var measured string
 	for _, file := range []string{"../docs/outages.md", "../docs/benchmarks.md"} {
 		text, err := os.ReadFile(file)

@@ -31,6 +31,7 @@ func flaky(t *testing.T, bad int64) (address string, asked *atomic.Int64) {
 }
 
 func TestTryingAgain(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 
 	t.Run("a RUN that a service fails once", func(t *testing.T) {

@@ -41,6 +41,7 @@ func openTrial(t *testing.T) *trial.Bench {
 }
 
 func TestRowsOfTheTableOfOutages(t *testing.T) {
+	t.Parallel()
 	b := openTrial(t)
 	all := trial.Rows()
 	for _, c := range chosen {
@@ -65,6 +66,7 @@ func TestRowsOfTheTableOfOutages(t *testing.T) {
 }
 
 func TestABuildKitThatKeptSpoiledBytes(t *testing.T) {
+	t.Parallel()
 	b := openTrial(t)
 	stories := trial.Stories()
 	i := slices.IndexFunc(stories, func(s trial.Story) bool { return s.Title == "A BuildKit that has kept spoiled bytes" })

@@ -30,6 +30,7 @@ func (b *bench) script(t *testing.T, env []string, args ...string) result {
 }
 
 func TestTheScriptBuildsAService(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	for _, tt := range []struct {
 		name string
@@ -70,6 +71,7 @@ func TestTheScriptBuildsAService(t *testing.T) {
 }
 
 func TestTheScriptLoadsIntoDocker(t *testing.T) {
+	t.Parallel()
 	b, d := dockerEngine(t)
 	b.script(t, []string{"VCS_REF=abc123", "BUILD_DATE=2026-01-02T03:04:05Z"}, "conductor-loop", "test", "1.2.3").want(t, 0)
 	got, err := d.Run(t.Context(), "run", "--rm", "--network", "none", "test:1.2.3", "-version")
@@ -79,6 +81,7 @@ func TestTheScriptLoadsIntoDocker(t *testing.T) {
 }
 
 func TestTheScriptPushesSeveralPlatforms(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	r := testenv.NewRegistry(t, testenv.RegistryOptions{})
 	image := r.Host + "/team/loop"

@@ -72,6 +72,7 @@ const npmLock = `{
 `
 
 func TestNPMInARunSurvives(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	home, err := testenv.NPMRegistry()
 	first, second := upstream(t, home, err), upstream(t, home, err)
@@ -143,6 +144,7 @@ func wheel(t *testing.T, name, needs string) (file string, data []byte) {
 }
 
 func TestPipInARunSurvives(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	files := make(map[string][]byte)
 	for name, needs := range map[string]string{"left-pad": "Requires-Dist: pad-core\n", "pad-core": ""} {

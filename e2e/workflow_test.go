@@ -171,6 +171,7 @@ func readWorkflow(t *testing.T, file string) workflow {
 var digest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
 func TestTheWorkflowAssessesBuildsAndReports(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	w := readWorkflow(t, "../.github/workflows/ci.yml")
 	inputs := map[string]string{"inputs.context": "examples/conductor-loop", "inputs.image": "registry.example.com/loop", "inputs.platforms": "linux/amd64"}
@@ -221,6 +222,7 @@ func TestTheWorkflowAssessesBuildsAndReports(t *testing.T) {
 }
 
 func TestTheStepForOtherWorkflows(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, publicSites)
 	w := readWorkflow(t, "../build-step.yml")
 	job := w.Jobs["build"]

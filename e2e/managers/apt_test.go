@@ -58,6 +58,7 @@ func aptGet(t *testing.T, source images.AptSource, address string) (string, erro
 }
 
 func TestAptGet(t *testing.T) {
+	t.Parallel()
 	source, err := testenv.AptSource()
 	testenv.Need(t, err)
 	real := newRegistry(t, strings.TrimSuffix(source.Mirror, "/"))

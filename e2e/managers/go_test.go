@@ -73,6 +73,7 @@ func goSettings(t *testing.T, proxies ...*faultnet.Service) gomod.Settings {
 }
 
 func TestGoModDownload(t *testing.T) {
+	t.Parallel()
 	base, err := testenv.GoProxy()
 	testenv.Need(t, err)
 	real := newRegistry(t, base)

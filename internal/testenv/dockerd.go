@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/outlast-build/outlast/internal/testenv/images"
@@ -152,10 +153,17 @@ func (d *Dockerd) Stop() (log string) {
 // a container use whatever the engine is told.
 func foreign() []string { return append(cgroups("docker"), cgroups("buildkit")...) }
 
+// bridge is held by the test whose Docker Engine has the bridge of this
+// network.
+var bridge sync.Mutex
+
 // NewDockerd is StartDockerd for a test: it stops it at the test's end, and
-// logs the end of its log where the test has failed.
+// logs the end of its log where the test has failed. Tests that run at once
+// have theirs one after the other.
 func NewDockerd(t testing.TB, o DockerdOptions) *Dockerd {
 	t.Helper()
+	bridge.Lock()
+	t.Cleanup(bridge.Unlock)
 	d, err := StartDockerd(t.Context(), TempDir(t), o)
 	Need(t, err)
 	t.Cleanup(func() {
