@@ -38,7 +38,7 @@ func (b *build) assess(ctx context.Context, fresh bool) <-chan health.Scorecard 
 		path := cardPath(b.Settings, b.recipe.needs)
 		card, ok := readCard(path, time.Now())
 		if !ok || fresh {
-			card = b.Survey(ctx, SurveyOptions{Settings: b.Settings, Needs: b.recipe.needs, Known: b.recipe.path != "", Env: b.Env})
+			card = b.Survey(ctx, b.asked())
 			if ctx.Err() == nil {
 				writeCard(path, card)
 			}
@@ -85,6 +85,11 @@ func (b *build) stocked() bool {
 	}
 	known := b.cached()
 	return !slices.ContainsFunc(b.recipe.needs, func(n dockerfile.Need) bool { return !known[n.Ref] })
+}
+
+// asked are the services that the build asks.
+func (b *build) asked() SurveyOptions {
+	return SurveyOptions{Settings: b.Settings, Needs: b.recipe.needs, Known: b.recipe.path != "", Env: b.Env}
 }
 
 // cardPath is where the assessment for these needs is kept; empty where there

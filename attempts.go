@@ -43,7 +43,7 @@ func (b *build) attempts(ctx context.Context) error {
 		if within.Err() != nil {
 			return b.given(ctx, within, err)
 		}
-		past, told := b.learn(p, result, err)
+		past, told := b.learn(within, p, result, err)
 		last = told
 		b.past = append(b.past, past)
 		if err := b.takeCard(within); err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/outlast-build/outlast/backoff"
+	"github.com/outlast-build/outlast/diagnose"
 	"github.com/outlast-build/outlast/engine"
 	"github.com/outlast-build/outlast/engine/buildx"
 	"github.com/outlast-build/outlast/fetch"
@@ -41,6 +42,10 @@ type Options struct {
 	// Survey measures the services first. Nil means that nothing is measured,
 	// and all counts as well.
 	Survey func(context.Context, SurveyOptions) health.Scorecard
+
+	// Confirm asks a service that a failure is blamed on whether it is well. Nil
+	// means that nobody is asked. Nor is anybody where the build is Offline.
+	Confirm func(context.Context, SurveyOptions, diagnose.Diagnosis) (diagnose.Answer, bool)
 
 	// Jitter returns a number in [0, 1). Nil means chance.
 	Jitter func() float64
@@ -122,7 +127,7 @@ func (b *build) environ() []string {
 
 func newBuild(o Options) *build {
 	if o.Offline {
-		o.Survey = nil // nobody is asked whether he is well
+		o.Survey, o.Confirm = nil, nil // nobody is asked whether he is well
 		o.Settings.Build.Strategy = string(plan.Emergency)
 	}
 	return &build{Options: o, ledger: new(record.Ledger), board: new(health.Board),

@@ -1,6 +1,7 @@
 package outlast
 
 import (
+	"context"
 	"errors"
 	"regexp"
 	"strings"
@@ -51,7 +52,7 @@ func (e *DiagnosedError) Hint() string { return e.Diagnosis.Hint }
 
 // learn makes a failed attempt into a value for the next plan, and into the
 // error that is told where there is no next one.
-func (b *build) learn(p plan.Plan, r engine.Result, err error) (plan.Past, error) {
+func (b *build) learn(ctx context.Context, p plan.Plan, r engine.Result, err error) (plan.Past, error) {
 	p.UsersCaches = p.UsersCaches && b.usesCaches()
 	past := plan.Past{Plan: p, Spoiled: r.Spoiled, Unreachable: r.GatewayUnreachable, Diagnosis: diagnosis(r, err), After: fault.After(err)}
 	var over *LimitError
@@ -72,6 +73,7 @@ func (b *build) learn(p plan.Plan, r engine.Result, err error) (plan.Past, error
 			past.Diagnosis, past.After = ofFailure(missing[0]), missing[0].After()
 		}
 	}
+	past.Diagnosis = b.confirm(ctx, past.Diagnosis)
 	d := past.Diagnosis
 	b.run.Attempts[len(b.run.Attempts)-1].Diagnosis = &d
 	return past, b.explain(err, d)

@@ -33,18 +33,23 @@ type SurveyOptions struct {
 // are asked as well, and stand in a category without points: that a mirror is
 // well makes a way for the build, and does not make the registry well.
 func Survey(ctx context.Context, o SurveyOptions) health.Scorecard {
+	o = o.complete()
+	start := time.Now()
+	s := newSurvey(ctx, o)
+	card := probe.Round{Categories: s.categories(), Budget: o.Settings.Probe.Budget, Began: start, Board: o.Board}.Ask(ctx)
+	card.Known = o.Known
+	return card
+}
+
+// complete puts in what is not said.
+func (o SurveyOptions) complete() SurveyOptions {
 	if o.Env == nil {
 		o.Env = os.Environ()
 	}
-	start := time.Now()
-	budget := o.Settings.Probe.Budget
-	if budget <= 0 {
-		budget = probe.DefaultBudget
+	if o.Settings.Probe.Budget <= 0 {
+		o.Settings.Probe.Budget = probe.DefaultBudget
 	}
-	s := newSurvey(ctx, o, budget)
-	card := probe.Round{Categories: s.categories(), Budget: budget, Began: start, Board: o.Board}.Ask(ctx)
-	card.Known = o.Known
-	return card
+	return o
 }
 
 // fetcher returns a Fetcher of one check's own.

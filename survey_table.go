@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
@@ -39,12 +38,12 @@ type survey struct {
 	opaque []string        // what the build asks for that no check covers: hosts and package managers
 }
 
-func newSurvey(ctx context.Context, o SurveyOptions, budget time.Duration) *survey {
+func newSurvey(ctx context.Context, o SurveyOptions) *survey {
 	s := &survey{SurveyOptions: o, images: make(map[string]string), managers: make(map[string]bool), names: make(map[string]bool)}
 	for _, n := range o.Needs {
 		s.need(n)
 	}
-	s.known = findAddresses(ctx, o.Env, s.managers, budget/2)
+	s.known = findAddresses(ctx, o.Env, s.managers, o.Settings.Probe.Budget/2)
 	s.addActions()
 	s.addRegistries()
 	s.addProxies()
@@ -310,8 +309,9 @@ func (s *survey) goProxy(name string, at url.URL, needed bool) probe.Check {
 
 // upstream is a service by its address, with the credential in it put where
 // that host alone sees it.
-func (s *survey) upstream(at url.URL) probe.Upstream {
-	f := s.fetcher()
+func (s *survey) upstream(at url.URL) probe.Upstream { return through(s.fetcher(), at) }
+
+func through(f *fetch.Fetcher, at url.URL) probe.Upstream {
 	u := probe.Upstream{Fetcher: f}
 	if at.User != nil {
 		u.Source.Transport = authorized{basicAuth(at.User), f.Transport()}

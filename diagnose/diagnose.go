@@ -31,6 +31,10 @@ type Diagnosis struct {
 	Evidence      Evidence   `json:"evidence"`
 	Hint          string     `json:"hint"`    // what to do, a clause for people
 	Pattern       string     `json:"pattern"` // Name of the Pattern; empty where none matched
+
+	// Answer is what the suspected service said afterwards; nil where nobody
+	// asked it. A log alone has none.
+	Answer *Answer `json:"answer,omitempty"`
 }
 
 // Evidence is the line that a Diagnosis rests on.

@@ -149,12 +149,7 @@ func (in Input) strategy(p *Plan) {
 	if in.Card.Known {
 		card, of = card.Needed(), "the services that this build needs"
 	}
-	steps := 0
-	for _, past := range in.Past {
-		if past.service() && past.Diagnosis.Kind != fault.Engine && !past.cache() && !past.Made {
-			steps++
-		}
-	}
+	steps := in.steps()
 	switch measured := in.Levels.For(card.Percent()); {
 	case in.Forced != "":
 		p.Strategy = in.Forced
@@ -168,6 +163,9 @@ func (in Input) strategy(p *Plan) {
 	}
 	if steps > 0 && in.Forced == "" {
 		p.because("%s lower, after as many failed attempts", count(steps, "step"))
+	}
+	if a := in.last().Diagnosis.Answer; a != nil && in.last().service() {
+		p.because("%s", in.meaning(*a))
 	}
 	p.Timeout = in.Levels.Of(p.Strategy).Timeout
 	if p.Finish {

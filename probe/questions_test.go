@@ -216,6 +216,12 @@ func TestWeb(t *testing.T) {
 		{"is out, and says so for people", says(200, "text/html", page), nil, fault.HTML, false},
 		{"has something else", says(200, "text/plain", "hello"), nil, fault.Rejected, false},
 	}...), func(u probe.Upstream) probe.Question { return probe.Web{Upstream: u, Want: probe.PythonIndex} }, "/simple/six/")
+
+	run(t, []row{
+		{"has a page", says(200, "text/html", page), nil, fault.None, false},
+		{"has a large file", says(200, "application/octet-stream", strings.Repeat("x", 5<<20)), nil, fault.None, false},
+		{"is out", well, faultnet.Always(faultnet.Status(503)), fault.Outage, false},
+	}, func(u probe.Upstream) probe.Question { return probe.Web{Upstream: u, Want: probe.Page} }, "/install.sh")
 }
 
 func TestName(t *testing.T) {

@@ -27,6 +27,7 @@ const (
 	Anything    Want = iota // a package mirror's file, some API
 	NPMPackage              // what npm reads before it installs a package
 	PythonIndex             // what pip reads, in either form
+	Page                    // anything with a good status, a page for people as well
 )
 
 // wants says how each is asked for and judged. An index of Python packages may
@@ -35,6 +36,7 @@ var wants = map[Want]fetch.Ask{
 	NPMPackage: {Header: http.Header{"Accept": {"application/vnd.npm.install-v1+json, application/json"}}, Check: isPackage},
 	PythonIndex: {Header: http.Header{"Accept": {"application/vnd.pypi.simple.v1+json, text/html; q=0.1"}}, Check: isIndex,
 		HTML: true},
+	Page: {HTML: true},
 }
 
 // Ask gets it. Of what may be large, the beginning is enough.
@@ -42,7 +44,7 @@ func (w Web) Ask(ctx context.Context) (string, error) {
 	ask := wants[w.Want]
 	ask.Name = w.Source.URL
 	got, err := w.get(ctx, ask)
-	if w.Want == Anything && fault.Of(err) == fault.TooLarge {
+	if (w.Want == Anything || w.Want == Page) && fault.Of(err) == fault.TooLarge {
 		return "a large file", nil
 	}
 	if err != nil {

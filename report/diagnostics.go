@@ -163,8 +163,20 @@ func findings(r record.Run) []string {
 		if d.Evidence.Text != "" {
 			lines = append(lines, "   "+d.Evidence.Text)
 		}
+		if d.Answer != nil {
+			lines = append(lines, "   "+answer(*d.Answer))
+		}
 	}
 	return lines
+}
+
+// answer says what the suspected service said when it was asked again.
+func answer(a diagnose.Answer) string {
+	said := "answers well"
+	if !a.OK {
+		said = a.Kind.Verb()
+	}
+	return fmt.Sprintf("asked again after the failure, %s %s: %s", a.Endpoint, said, a.Detail)
 }
 
 // remedy says who can mend a failure.

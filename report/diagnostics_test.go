@@ -25,7 +25,8 @@ func TestDiagnosticsTellEverything(t *testing.T) {
 		Why: []string{"the needed services have 70 %"}, Error: "exit code: 1",
 		Attempts: []record.Attempt{
 			{Started: start, Ended: start.Add(3 * time.Second), Strategy: "optimal", Kind: fault.Timeout, Cause: "no answer", Steps: 4, Cached: 1,
-				Diagnosis: &diagnose.Diagnosis{Kind: fault.Timeout, Service: "registry", Endpoint: "mirror.example.com", Retryable: true, FallbackHelps: true, Evidence: diagnose.Evidence{Line: 3, Text: "dial tcp: i/o timeout"}}},
+				Diagnosis: &diagnose.Diagnosis{Kind: fault.Timeout, Service: "registry", Endpoint: "mirror.example.com", Retryable: true, FallbackHelps: true, Evidence: diagnose.Evidence{Line: 3, Text: "dial tcp: i/o timeout"},
+					Answer: &diagnose.Answer{Endpoint: "mirror.example.com", Kind: fault.Timeout, Detail: "no answer within 2s"}}},
 			{Started: start.Add(3 * time.Second), Ended: start.Add(9 * time.Second), Strategy: "resilient", Kind: fault.Build, Cause: "exit code: 1", Steps: 5, Cached: 4, Waited: 2500 * time.Millisecond,
 				Diagnosis: &diagnose.Diagnosis{Kind: fault.Compile, Service: "compile", UserError: true, Evidence: diagnose.Evidence{Line: 9, Text: "./a.go:1:1: undefined: x"}}},
 		},
@@ -58,6 +59,7 @@ Attempts
 Why they failed
   1: registry, timeout: another try or another route can help
      dial tcp: i/o timeout
+     asked again after the failure, mirror.example.com does not answer: no answer within 2s
   2: compile, user-compile: your own to mend, another try would not help
      ./a.go:1:1: undefined: x
 

@@ -295,6 +295,11 @@ func (a Args) Outputs() []map[string]string {
 	return outs
 }
 
+// Pushes reports whether the image is sent to the registries of its tags.
+func (a Args) Pushes() bool {
+	return slices.ContainsFunc(a.Outputs(), func(out map[string]string) bool { return out["type"] == "registry" || out["push"] == "true" })
+}
+
 // attributes reads "type=local,dest=out". A text that is only a path is what
 // buildx takes it for: the folder, or for "-" a tar file on standard output.
 func attributes(s string) map[string]string {

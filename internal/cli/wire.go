@@ -17,7 +17,8 @@ func program() Parts {
 			return outlast.Build(ctx, outlast.Options{
 				Args: r.Args, Env: r.Env, Stdin: r.Stdin, Stdout: r.Stdout, Settings: r.Settings,
 				Version: readVersion().Version, Direct: r.Direct, Offline: r.Offline, Debug: r.Debug, Survey: outlast.Survey,
-				Kill: r.Kill, Chosen: r.Chosen, Emit: r.Emit, Note: r.Note,
+				Confirm: outlast.Confirm,
+				Kill:    r.Kill, Chosen: r.Chosen, Emit: r.Emit, Note: r.Note,
 			})
 		},
 		Plan: func(ctx context.Context, r BuildRequest) (outlast.Preview, error) {
