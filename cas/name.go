@@ -125,6 +125,23 @@ func (s *Store) Names(prefix string) ([]string, error) {
 	return names, nil
 }
 
+// Changed returns when a name was last set or removed, by any process and by
+// the clock of the disk: the zero time where none ever was. Changes within one
+// tick of that clock, some milliseconds, have the same time.
+func (s *Store) Changed() (time.Time, error) {
+	if s.closed.Load() {
+		return time.Time{}, fmt.Errorf("look at names: %w", fs.ErrClosed)
+	}
+	info, err := os.Stat(filepath.Join(s.dir, "names"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look at names: %w", err)
+	}
+	return info.ModTime(), nil
+}
+
 // namePlace returns where the record of name stands: any string is as good as
 // any other in a path of its hash.
 func (s *Store) namePlace(name string) string {

@@ -231,3 +231,27 @@ func FuzzRecord(f *testing.F) {
 		}
 	})
 }
+
+func TestChangedTellsOfNames(t *testing.T) {
+	s := open(t, t.TempDir(), 0)
+	at, err := s.Changed()
+	if err != nil || !at.IsZero() {
+		t.Errorf("got %v, %v, want the zero time", at, err)
+	}
+	var last time.Time
+	for _, do := range []func() error{
+		func() error { return s.SetName("a", cas.Name{Digest: digest.FromString("a")}) },
+		func() error { return s.SetName("a", cas.Name{Digest: digest.FromString("b")}) },
+		func() error { return s.Remove("a") },
+	} {
+		time.Sleep(20 * time.Millisecond) // the disk's clock ticks
+		if err := do(); err != nil {
+			t.Fatal(err)
+		}
+		at, err := s.Changed()
+		if err != nil || !at.After(last) {
+			t.Errorf("got %v, %v, want later than %v", at, err, last)
+		}
+		last = at
+	}
+}

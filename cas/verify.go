@@ -20,21 +20,45 @@ func (w *Writer) Verify(d digest.Digest) error {
 	return w.verifyLocked(d)
 }
 
-// verifyLocked hashes what was not hashed while it was written. It holds gate.
+// Digest returns the SHA-256 digest of the bytes as they are. Its error is of
+// kind fault.Resource.
+func (w *Writer) Digest() (digest.Digest, error) {
+	w.gate.Lock()
+	defer w.gate.Unlock()
+	return w.sumLocked(digest.SHA256)
+}
+
+// verifyLocked fails unless the bytes are those of d. It holds gate.
 func (w *Writer) verifyLocked(d digest.Digest) error {
 	w.mu.Lock()
-	size, known, restart := w.size, w.proved == d, w.rewritten
+	size, known := w.size, w.proved == d
 	w.mu.Unlock()
 	if known {
 		return nil
 	}
+	got, err := w.sumLocked(d.Algorithm())
+	if err != nil {
+		return err
+	}
+	if got != d {
+		return &fault.Error{Op: "verify", Kind: fault.Corrupt, Err: fmt.Errorf("%d bytes have the digest %s, want %s", size, got, d)}
+	}
+	return nil
+}
+
+// sumLocked hashes what was not hashed while it was written, and remembers
+// what the bytes are. It holds gate.
+func (w *Writer) sumLocked(alg digest.Algorithm) (digest.Digest, error) {
+	w.mu.Lock()
+	size, restart := w.size, w.rewritten
+	w.mu.Unlock()
 	if err := w.cutTail(size); err != nil {
-		return resource("read spool", err)
+		return "", resource("read spool", err)
 	}
 	h, from := w.hash, w.hashed
-	if own := d.Algorithm() != digest.SHA256; own || restart {
+	if own := alg != digest.SHA256; own || restart {
 		if from = 0; own {
-			h = d.Algorithm().Hash()
+			h = alg.Hash()
 		} else {
 			h.Reset()
 		}
@@ -47,18 +71,15 @@ func (w *Writer) verifyLocked(d digest.Digest) error {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
-		return resource("read spool", err)
+		return "", resource("read spool", err)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if h == w.hash {
 		w.rewritten = false
 	}
-	if got := digest.NewDigest(d.Algorithm(), h); got != d {
-		return &fault.Error{Op: "verify", Kind: fault.Corrupt, Err: fmt.Errorf("%d bytes have the digest %s, want %s", size, got, d)}
-	}
-	w.proved = d
-	return nil
+	w.proved = digest.NewDigest(alg, h)
+	return w.proved, nil
 }
 
 // cutTail takes off what a write that failed half-way has left beyond the

@@ -342,3 +342,33 @@ func TestSameContentFromMany(t *testing.T) {
 		t.Errorf("set aside: %q", got)
 	}
 }
+
+func TestDigestOfWhatWasWritten(t *testing.T) {
+	s := open(t, t.TempDir(), 0)
+	for _, parts := range [][]string{{}, {"a"}, {"0123", "4567"}, {"abc", "def", "ghi"}} {
+		w, err := s.Create()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		var whole string
+		for _, p := range parts { // the last first
+			whole += p
+		}
+		off := len(whole)
+		for i := range parts {
+			p := parts[len(parts)-1-i]
+			off -= len(p)
+			if _, err := w.WriteAt([]byte(p), int64(off)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := w.Digest()
+		if want := digest.FromString(whole); got != want || err != nil {
+			t.Errorf("%q: got %s, %v, want %s", whole, got, err, want)
+		}
+		if err := w.Commit(got); err != nil {
+			t.Errorf("%q: commit: %v", whole, err)
+		}
+	}
+}
