@@ -11,9 +11,10 @@ import (
 	"github.com/outlast-build/outlast/health"
 )
 
-// A Run is one build from start to end.
+// A Run is one build from start to end, or one look at the services.
 type Run struct {
 	ID       string    `json:"id"`
+	Kind     Kind      `json:"kind,omitempty"` // empty: a build
 	Version  string    `json:"version"`
 	Started  time.Time `json:"started"`
 	Ended    time.Time `json:"ended"`
@@ -22,6 +23,7 @@ type Run struct {
 	Builder  string    `json:"builder"`  // its name and driver
 	Strategy string    `json:"strategy"` // of the last attempt
 	Why      []string  `json:"why,omitempty"`
+	Context  Context   `json:"context,omitzero"` // where it ran, as far as the environment told
 
 	Card        health.Scorecard  `json:"card"` // the assessment before the build
 	Needs       []Need            `json:"needs,omitempty"`
@@ -32,6 +34,28 @@ type Run struct {
 	Stale    []Stale   `json:"stale,omitempty"`
 	Images   []Image   `json:"images,omitempty"`
 	Notes    []string  `json:"notes,omitempty"` // what was done about failures, a line each
+}
+
+// A Kind says what a run was.
+type Kind string
+
+// The kinds of runs.
+const (
+	KindBuild Kind = "build"
+	KindCheck Kind = "check" // a look at the services: it has a card, and neither attempts nor services
+)
+
+// Is reports whether r is of kind k. What says nothing is a build.
+func (r Run) Is(k Kind) bool { return r.Kind == k || r.Kind == "" && k == KindBuild }
+
+// A Context is where a run took place. All of it is text that others chose.
+type Context struct {
+	Repo   string `json:"repo,omitempty"`   // without a scheme: github.com/acme/app
+	Branch string `json:"branch,omitempty"` // or tag
+	Commit string `json:"commit,omitempty"` // in full
+	CI     string `json:"ci,omitempty"`     // github, gitlab, jenkins; empty: none that is known
+	Job    string `json:"job,omitempty"`    // the CI's name for it
+	URL    string `json:"url,omitempty"`    // of the job's page
 }
 
 // An Outcome says how a run ended.
@@ -45,6 +69,7 @@ const (
 	NoSource    Outcome = "no-source"   // 3, services failed and no source was left
 	NoEngine    Outcome = "no-engine"   // 4
 	Interrupted Outcome = "interrupted" // 130
+	Checked     Outcome = "checked"     // of a check: it came to its end, whatever it saw
 )
 
 // An Attempt is one run of the engine.
@@ -83,7 +108,8 @@ type Service struct {
 	Failed   map[fault.Kind]int `json:"failed,omitempty"`
 	GivenUp  int                `json:"given_up,omitempty"` // requests that others overtook
 	Bytes    int64              `json:"bytes"`
-	Last     string             `json:"last,omitempty"` // the last error, without secrets
+	Latency  Spread             `json:"latency,omitempty"` // until the head of each answer that was well
+	Last     string             `json:"last,omitempty"`    // the last error, without secrets
 }
 
 // Failures counts the requests that failed.
