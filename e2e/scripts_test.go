@@ -1,16 +1,11 @@
 package e2e
 
 import (
-	"archive/zip"
-	"bytes"
-	"crypto/sha256"
+	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/outlast-build/outlast/faultnet"
 	"github.com/outlast-build/outlast/internal/testenv"
@@ -77,8 +72,7 @@ func TestNPMInARunSurvives(t *testing.T) {
 	home, err := testenv.NPMRegistry()
 	first, second := upstream(t, home, err), upstream(t, home, err)
 	b.env = []string{"OUTLAST_PACKAGES_NPM=" + first.URL() + " " + second.URL()}
-	m := newMachine(t)
-	m.withNPM()
+	programs := newMachine(t, testenv.Machine.AddNPM)
 	// The step without a lock file writes one, which names the registry.
 	dir := b.context(onMachine + `FROM ready AS app
 COPY package.json package-lock.json ./
@@ -93,70 +87,21 @@ RUN rm -rf ~/.npm node_modules package-lock.json && npm install --no-audit --no-
 			t.Fatal(err)
 		}
 	}
-	b.survives(dir, m.dir, first, second, `"version": "6.0.0"`, `"resolved": "`+first.URL()+"/is-odd/-/is-odd-3.0.1.tgz")
-}
-
-// index serves Python packages, as the simplest of indexes do.
-func index(t *testing.T, files map[string][]byte) http.Handler {
-	t.Helper()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name := filepath.Base(r.URL.Path)
-		if data, ok := files[name]; ok {
-			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
-			return
-		}
-		w.Header().Set("Content-Type", "text/html")
-		for file, data := range files {
-			if strings.HasPrefix(file, strings.ReplaceAll(name, "-", "_")+"-") {
-				fmt.Fprintf(w, "<!DOCTYPE html><html><body><a href=\"../../files/%s#sha256=%x\">%s</a></body></html>", file, sha256.Sum256(data), file)
-				return
-			}
-		}
-		w.WriteHeader(http.StatusNotFound)
-	})
-}
-
-// wheel is the smallest package that pip installs.
-func wheel(t *testing.T, name, needs string) (file string, data []byte) {
-	t.Helper()
-	module := strings.ReplaceAll(name, "-", "_")
-	info := module + "-1.0.dist-info/"
-	var packed bytes.Buffer
-	w := zip.NewWriter(&packed)
-	for _, f := range [][2]string{
-		{module + ".py", "name = '" + name + "'\n"},
-		{info + "METADATA", "Metadata-Version: 2.1\nName: " + name + "\nVersion: 1.0\n" + needs},
-		{info + "WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"},
-		{info + "RECORD", module + ".py,,\n" + info + "METADATA,,\n" + info + "WHEEL,,\n" + info + "RECORD,,\n"},
-	} {
-		to, err := w.Create(f[0])
-		if err == nil {
-			_, err = to.Write([]byte(f[1]))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return module + "-1.0-py3-none-any.whl", packed.Bytes()
+	b.survives(dir, programs, first, second, `"version": "6.0.0"`, `"resolved": "`+first.URL()+"/is-odd/-/is-odd-3.0.1.tgz")
 }
 
 func TestPipInARunSurvives(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, publicSites)
-	files := make(map[string][]byte)
-	for name, needs := range map[string]string{"left-pad": "Requires-Dist: pad-core\n", "pad-core": ""} {
-		file, data := wheel(t, name, needs)
-		files[file] = data
+	index := new(testenv.PythonIndex)
+	if err := errors.Join(index.Add("left-pad", "pad-core"), index.Add("pad-core")); err != nil {
+		t.Fatal(err)
 	}
-	first, second := served(t, index(t, files)), served(t, index(t, files))
+	first, second := served(t, index), served(t, index)
 	b.env = []string{"OUTLAST_PACKAGES_PIP=" + first.URL() + "/simple/ " + second.URL() + "/simple/"}
-	m := newMachine(t)
-	m.withPip()
+	programs := newMachine(t, testenv.Machine.AddPip)
 	dir := b.context(onMachine + `FROM ready AS app
 RUN pip install --no-cache-dir --target /site left-pad && PYTHONPATH=/site python3 -c "import left_pad, pad_core; print('has', pad_core.name)"
 `)
-	b.survives(dir, m.dir, first, second, "has pad-core")
+	b.survives(dir, programs, first, second, "has pad-core")
 }

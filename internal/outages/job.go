@@ -10,7 +10,7 @@ import (
 	"github.com/outlast-build/outlast/internal/testenv/trial"
 )
 
-// A job is a line or a tale.
+// A job is a line, a tale or a trip.
 type job interface {
 	run(context.Context, *trial.Bench, options) error
 	entry() entry // what it came to

@@ -1,4 +1,4 @@
-// Command outages runs the table of outages, each row with stock docker buildx
+// Command outages runs the tables of outages, each row with stock docker buildx
 // build and with outlast build, and writes what they came to for people who
 // decide whether Outlast is of use to them. make outages runs it.
 package main
@@ -18,13 +18,15 @@ import (
 )
 
 func main() {
-	if err := testenv.Isolate(); err != nil {
+	if err := testenv.IsolateWithOutside(); err != nil {
 		fmt.Fprintln(os.Stderr, "outages:", err)
 		os.Exit(1)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	err := run(ctx)
+	testenv.CloseOutside()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "outages:", err)
 		os.Exit(1)
 	}
@@ -67,13 +69,10 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	lines, tales := chosen(o.rows)
+	jobs := chosen(o.rows)
 	if o.list {
-		for _, l := range lines {
-			fmt.Println(l.Row)
-		}
-		for _, t := range tales {
-			fmt.Println(t.name())
+		for _, j := range jobs {
+			fmt.Println(j.entry().Name)
 		}
 		return nil
 	}
@@ -83,16 +82,15 @@ func run(ctx context.Context) error {
 	}
 	defer book.Close()
 	if o.missing {
-		lines, tales = book.missing(lines, tales)
+		jobs = book.missing(jobs)
 	}
 	began := time.Now()
-	if err := play(ctx, o, book, jobs(lines, tales)); err != nil {
+	if err := play(ctx, o, book, jobs); err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "%d rows and %d stories in %v\n", len(lines), len(tales), time.Since(began).Round(time.Second))
-	p := newPaper(o, book.lines())
-	p.Tales, p.Pieces = book.tales(), book.pieces()
-	p.Missing, p.Workers = book.lacks(), book.workers()
+	fmt.Fprintf(os.Stderr, "%d in %v\n", len(jobs), time.Since(began).Round(time.Second))
+	p := newPaper(o)
+	book.fill(p)
 	if err := p.output(o.out); err != nil {
 		return err
 	}
@@ -120,28 +118,22 @@ func play(ctx context.Context, o options, book *results, jobs []job) error {
 // anything matches every name.
 var anything = regexp.MustCompile("")
 
-// chosen lists the rows and the stories whose names match.
-func chosen(names *regexp.Regexp) (lines []*line, tales []*tale) {
-	for _, r := range append([]trial.Row{trial.Well()}, trial.Rows()...) {
-		if names.MatchString(r.String()) {
-			lines = append(lines, &line{Row: r})
+// chosen lists the stories, rows and errands whose names match.
+func chosen(names *regexp.Regexp) []job {
+	var all []job
+	add := func(j job) {
+		if names.MatchString(j.entry().Name) {
+			all = append(all, j)
 		}
 	}
 	for _, s := range trial.Stories() {
-		if t := (&tale{Story: s}); names.MatchString(t.name()) {
-			tales = append(tales, t)
-		}
+		add(&tale{Story: s})
 	}
-	return lines, tales
-}
-
-func jobs(lines []*line, tales []*tale) []job {
-	var all []job
-	for _, t := range tales {
-		all = append(all, t)
+	for _, e := range trial.Errands() {
+		add(&trip{Errand: e})
 	}
-	for _, l := range lines {
-		all = append(all, l)
+	for _, r := range append([]trial.Row{trial.Well()}, trial.Rows()...) {
+		add(&line{Row: r})
 	}
 	return all
 }

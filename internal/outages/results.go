@@ -11,7 +11,7 @@ import (
 	"github.com/outlast-build/outlast/internal/testenv/trial"
 )
 
-// An entry is what one row, or one story, came to.
+// An entry is what one row, one story or one errand came to.
 type entry struct {
 	Name           string
 	Piece          int // which run it was
@@ -85,49 +85,42 @@ func (b *results) add(e entry) error {
 }
 
 // missing keeps what has no entry.
-func (b *results) missing(lines []*line, tales []*tale) (someLines []*line, someTales []*tale) {
-	for _, l := range lines {
-		if _, ok := b.all[l.Row.String()]; !ok {
-			someLines = append(someLines, l)
+func (b *results) missing(jobs []job) (some []job) {
+	for _, j := range jobs {
+		if _, ok := b.all[j.entry().Name]; !ok {
+			some = append(some, j)
 		}
 	}
-	for _, t := range tales {
-		if _, ok := b.all[t.name()]; !ok {
-			someTales = append(someTales, t)
-		}
-	}
-	return someLines, someTales
+	return some
 }
 
-// lines are the rows of the table that have an entry, in its order.
-func (b *results) lines() []*line {
-	lines, _ := chosen(anything)
-	var all []*line
-	for _, l := range lines {
-		if e, ok := b.all[l.Row.String()]; ok {
-			l.Stock, l.Outlast = e.Stock, e.Outlast
-			all = append(all, l)
-		}
-	}
-	return all
-}
-
-// tales are the stories that have an entry.
-func (b *results) tales() []*tale {
-	_, tales := chosen(anything)
-	var all []*tale
-	for _, t := range tales {
-		e, ok := b.all[t.name()]
+// fill puts what the entries say into p: the rows, stories and errands that
+// have one, in the order of the table.
+func (b *results) fill(p *paper) {
+	var lines []*line
+	for _, j := range chosen(anything) {
+		e, ok := b.all[j.entry().Name]
 		if !ok {
+			p.Missing++
 			continue
 		}
-		t.Steps = e.Steps
-		if e.Broken != "" {
-			t.Err = errors.New(e.Broken)
+		switch j := j.(type) {
+		case *line:
+			j.Stock, j.Outlast = e.Stock, e.Outlast
+			lines = append(lines, j)
+		case *trip:
+			j.Stock, j.Outlast = e.Stock, e.Outlast
+			p.Trips = append(p.Trips, j)
+		case *tale:
+			j.Steps = e.Steps
+			if e.Broken != "" {
+				j.Err = errors.New(e.Broken)
+			}
+			p.Tales = append(p.Tales, j)
 		}
-		all = append(all, t)
 	}
-	return all
+	p.fill(lines)
+	p.Workers, p.Pieces = b.workers(), b.pieces()
 }
 
 // workers is the most rows that ran at once.
@@ -146,10 +139,4 @@ func (b *results) pieces() int {
 		runs[e.Piece] = true
 	}
 	return len(runs)
-}
-
-// lacks counts the rows and stories of the table that have no entry.
-func (b *results) lacks() int {
-	lines, tales := b.missing(chosen(anything))
-	return len(lines) + len(tales)
 }

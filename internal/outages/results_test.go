@@ -14,7 +14,6 @@ import (
 // says what it lacks.
 func TestATableInPieces(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "results.json")
-	all, stories := chosen(anything)
 	enter := func(jobs ...job) *results {
 		t.Helper()
 		b, err := openResults(file)
@@ -29,31 +28,35 @@ func TestATableInPieces(t *testing.T) {
 		}
 		return b
 	}
+	rows := trial.Rows()
 	row := func(i int, outcome trial.Outcome) job {
-		return &line{Row: all[i].Row, Outlast: trial.Result{Outcome: outcome, Log: "long"}}
+		return &line{Row: rows[i], Outlast: trial.Result{Outcome: outcome, Log: "long"}}
 	}
+	errand := trial.Errands()[1]
 	enter(row(0, trial.Failed), row(1, trial.Built))
-	enter(row(0, trial.Built))
-	b := enter(&tale{Story: stories[0].Story, Err: errors.New("no build")})
+	enter(row(0, trial.Built), &trip{Errand: errand, Outlast: trial.Result{Outcome: trial.Built, Noticed: "a failure"}})
+	b := enter(&tale{Story: trial.Stories()[0], Err: errors.New("no build")})
 
-	lines := b.lines()
-	if len(lines) != 2 || lines[0].Outlast.Outcome != trial.Built || lines[0].Outlast.Log != "" {
-		t.Errorf("got %d rows, the first %+v; want two, and the later entry of the first without its log", len(lines), lines[0].Outlast)
+	p := newPaper(options{})
+	b.fill(p)
+	if got := p.Total; got.Rows != 2 || got.OBuilt != 2 {
+		t.Errorf("got %d rows, %d of them built; want two, and the later entry of the first", got.Rows, got.OBuilt)
 	}
-	if got := b.tales(); len(got) != 1 || got[0].Err == nil {
-		t.Errorf("got stories %v, want the one whose promise was not kept", got)
+	if len(p.Tales) != 1 || p.Tales[0].Err == nil {
+		t.Errorf("got stories %v, want the one whose promise was not kept", p.Tales)
 	}
-	rest, tales := b.missing(all, stories)
-	if len(rest) != len(all)-2 || len(tales) != len(stories)-1 || b.lacks() != len(rest)+len(tales) || b.pieces() != 3 {
-		t.Errorf("got %d rows and %d stories missing and %d pieces, want %d, %d and 3", len(rest), len(tales), b.pieces(), len(all)-2, len(stories)-1)
+	if err := p.verdict(); err == nil || !strings.Contains(err.Error(), errand.String()) {
+		t.Errorf("got the verdict %v, want one on the errand whose failure was noticed", err)
 	}
-	p := newPaper(options{}, lines)
-	p.Missing, p.Pieces = b.lacks(), b.pieces()
+	all := chosen(anything)
+	if rest := b.missing(all); len(rest) != len(all)-4 || p.Missing != len(rest) || p.Pieces != 3 {
+		t.Errorf("got %d missing, %d on the page, and %d pieces; want %d, the same and 3", len(rest), p.Missing, p.Pieces, len(all)-4)
+	}
 	var page bytes.Buffer
 	if err := p.write(&page); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"holds a part of the table", "run in 3 pieces"} {
+	for _, want := range []string{"holds a part of the table", "run in 3 pieces", "noticed"} {
 		if !strings.Contains(page.String(), want) {
 			t.Errorf("got no %q on the page", want)
 		}

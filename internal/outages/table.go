@@ -56,7 +56,9 @@ type tally struct {
 	Longest                time.Duration
 }
 
-func (t *tally) add(l *line) {
+func (t *tally) add(l *line) { t.count(l.Stock, l.Outlast) }
+
+func (t *tally) count(stock, outlast trial.Result) {
 	t.Rows++
 	count := func(r trial.Result, built, failed, hung *int) {
 		switch r.Outcome {
@@ -68,9 +70,9 @@ func (t *tally) add(l *line) {
 			*hung++
 		}
 	}
-	count(l.Stock, &t.Built, &t.Failed, &t.Hung)
-	count(l.Outlast, &t.OBuilt, &t.OFailed, &t.OHung)
-	t.Longest = max(t.Longest, l.Outlast.Took)
+	count(stock, &t.Built, &t.Failed, &t.Hung)
+	count(outlast, &t.OBuilt, &t.OFailed, &t.OHung)
+	t.Longest = max(t.Longest, outlast.Took)
 }
 
 // A paper is what the page is filled with.
@@ -82,12 +84,17 @@ type paper struct {
 	Sections []section
 	No       []*line
 	Tales    []*tale
+	Trips    []*trip
 	Workers  int
 	Pieces   int // how many runs the table comes from
 	Missing  int // rows and stories that it lacks
 	Versions []string
 	Bad      []*line // where Outlast did not do what it should
+	half     bool    // Outlast was not run
 }
+
+// Journeys are the trips by manager.
+func (p *paper) Journeys() []*journey { return journeys(p.Trips) }
 
 // A section is the rows of one place.
 type section struct {
@@ -101,11 +108,15 @@ type group struct {
 	Lines       []*line
 }
 
-func newPaper(o options, lines []*line) paper {
-	p := paper{Cut: o.cut, Workers: o.workers, Total: tally{Title: "**all**"}, Versions: versions()}
+func newPaper(o options) *paper {
+	return &paper{Cut: o.cut, Total: tally{Title: "**all**"}, Versions: versions(), half: o.only == "stock"}
+}
+
+// fill puts lines in.
+func (p *paper) fill(lines []*line) {
 	tallies := make(map[trial.Where]*tally)
 	for _, l := range lines {
-		if !l.good() && o.only != "stock" {
+		if !l.good() && !p.half {
 			p.Bad = append(p.Bad, l)
 		}
 		switch {
@@ -144,11 +155,10 @@ func newPaper(o options, lines []*line) paper {
 			p.Sections = append(p.Sections, own)
 		}
 	}
-	return p
 }
 
-func (p paper) write(w io.Writer) error {
-	t, err := template.New("page").Funcs(template.FuncMap{"cell": cell, "said": saidCell, "join": strings.Join}).Parse(page)
+func (p *paper) write(w io.Writer) error {
+	t, err := template.New("page").Funcs(template.FuncMap{"cell": cell, "said": saidCell, "trip": tripCell, "tripSaid": tripSaid, "join": strings.Join}).Parse(page)
 	if err != nil {
 		return err
 	}
@@ -174,7 +184,7 @@ func saidCell(r trial.Result) string {
 }
 
 // output writes the page to the file of the flag, or prints it.
-func (p paper) output(file string) error {
+func (p *paper) output(file string) error {
 	var b bytes.Buffer
 	if err := p.write(&b); err != nil {
 		return err
@@ -187,7 +197,7 @@ func (p paper) output(file string) error {
 }
 
 // verdict is an error where Outlast did not do what it should.
-func (p paper) verdict() error {
+func (p *paper) verdict() error {
 	var bad []string
 	for _, l := range p.Bad {
 		bad = append(bad, l.Row.String())
@@ -195,6 +205,11 @@ func (p paper) verdict() error {
 	for _, t := range p.Tales {
 		if t.Err != nil {
 			bad = append(bad, t.name())
+		}
+	}
+	for _, t := range p.Trips {
+		if !t.good() && !p.half {
+			bad = append(bad, t.Errand.String())
 		}
 	}
 	if len(bad) > 0 {

@@ -22,8 +22,10 @@ const isolated = "TESTENV_ISOLATED"
 // Where this process may not do that, for it is not root, nothing happens.
 func Isolate() error { return isolate(false) }
 
-// isolate is Isolate. With outside set, a way to the package registries stays:
-// Outside.
+// IsolateWithOutside is Isolate for a program that asks the package registries
+// that this machine is configured for, by Outside.
+func IsolateWithOutside() error { return isolate(true) }
+
 func isolate(outside bool) error {
 	if socket := os.Getenv(relayServes); socket != "" {
 		return serveRelay(socket)
@@ -56,6 +58,14 @@ func isolate(outside bool) error {
 		return err
 	}
 	return unix.Exec(exe, os.Args, append(os.Environ(), isolated+"="+net))
+}
+
+// CloseOutside removes what IsolateWithOutside has put on the disk. Nothing is
+// asked by Outside after it.
+func CloseOutside() {
+	if socket := os.Getenv(relaySocket); socket != "" {
+		os.RemoveAll(filepath.Dir(socket))
+	}
 }
 
 // IsIsolated reports whether this process runs in a network that Isolate made.
@@ -96,8 +106,6 @@ func run(m *testing.M, outside bool) {
 		os.Exit(1)
 	}
 	code := m.Run()
-	if socket := os.Getenv(relaySocket); socket != "" {
-		os.RemoveAll(filepath.Dir(socket))
-	}
+	CloseOutside()
 	os.Exit(code)
 }

@@ -25,6 +25,7 @@ type Bench struct {
 	dns     *faultnet.DNS
 	restore func() error
 	once    sync.Once
+	yard    yard
 }
 
 // Open readies a bench in dir, which should be short, and must be there. The caller closes it.
@@ -82,6 +83,7 @@ func (b *Bench) nameServer() error {
 func (b *Bench) Close() error {
 	var err error
 	b.once.Do(func() {
+		b.yard.close()
 		if b.cloud != nil {
 			b.cloud.Close()
 		}

@@ -31,6 +31,7 @@ type Result struct {
 	Took    time.Duration
 	Said    []string // what Outlast said it did, or the error; addresses replaced by names
 	Log     string   // all that was printed
+	Noticed string   `json:",omitempty"` // of an errand: what the package manager said of a failure
 }
 
 // Outlast runs r with outlast build, with a BuildKit and a store that are new.
