@@ -26,7 +26,7 @@ var bands = []struct {
 	{"services", false, []string{".", "gateway", "gateway/oci", "gateway/gomod", "gateway/deb", "gateway/apk", "gateway/npm",
 		"gateway/pypi", "gateway/web", "gateway/forward", "gateway/ecotest", "actcache", "internal/web", "report", "drill"}},
 	{"mechanisms", false, []string{"engine", "engine/buildx", "engine/enginetest", "fetch", "cas", "history", "probe",
-		"buildcache", "faultnet"}},
+		"buildcache", "faultnet", "internal/live"}},
 	{"decisions", true, []string{"record", "plan", "diagnose", "health", "dockerfile", "backoff"}},
 	{"words", true, []string{"fault", "redact"}},
 }

@@ -67,13 +67,26 @@ func (b *build) takeCard(ctx context.Context) error {
 		enough = time.After(cardPatience)
 	}
 	select {
-	case b.card = <-b.coming:
-		b.coming = nil
+	case card := <-b.coming:
+		b.know(card)
 	case <-enough:
 	case <-ctx.Done():
 		return &fault.Error{Op: "measure the services", Kind: fault.Canceled, Err: context.Cause(ctx)}
 	}
 	return nil
+}
+
+// know takes the assessment, which the record has as well.
+func (b *build) know(card health.Scorecard) { b.card, b.run.Card, b.coming = card, card, nil }
+
+// lateCard takes the assessment into the record where it came meanwhile, and
+// nobody had to wait for it.
+func (b *build) lateCard() {
+	select {
+	case card := <-b.coming:
+		b.know(card)
+	default:
+	}
 }
 
 // stocked reports whether the assessment decides nothing but how long an

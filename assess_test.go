@@ -76,6 +76,9 @@ func TestABuildWaitsForTheSurveyNoLongerThanNeeded(t *testing.T) {
 			for _, a := range run.Attempts {
 				got = append(got, a.Strategy)
 			}
+			if known := len(run.Card.Categories) > 0; known != (tt.waits || tt.fails) {
+				t.Errorf("the record has an assessment: %t", known)
+			}
 			if !slices.Equal(got, tt.strategies) {
 				t.Errorf("got strategies %s, want %s", strings.Join(got, ", "), strings.Join(tt.strategies, ", "))
 			}

@@ -82,6 +82,7 @@ func (b *build) input(ctx context.Context) plan.Input {
 // later ones what is done about the failure; all where the user debugs.
 func (b *build) tellPlan(p plan.Plan) {
 	b.run.Strategy, b.run.Why, b.run.Substitutes = string(p.Strategy), p.Why, p.Substitutes
+	b.Progress.show(b.run, b.ledger)
 	told := p.Why[:1]
 	switch {
 	case b.Debug:
@@ -176,6 +177,7 @@ func (b *build) heal(ctx context.Context) error {
 // attempt runs the engine once.
 func (b *build) attempt(ctx context.Context, p plan.Plan, waited time.Duration) (engine.Result, error) {
 	started := time.Now()
+	b.Progress.begin(p, started, waited)
 	if b.mirror != nil {
 		b.mirror.begin()
 	}
@@ -203,6 +205,7 @@ func (b *build) attempt(ctx context.Context, p plan.Plan, waited time.Duration) 
 		}
 	}
 	b.run.Attempts = append(b.run.Attempts, a)
+	b.Progress.show(b.run, b.ledger)
 	if d := result.Image(); d != "" && err == nil {
 		b.run.Images = append(b.run.Images, record.Image{Digest: d.String(), Tags: b.args().All("tag"), Platforms: platformsOf(result, b.args(), b.Dir, b.getenv)})
 	}

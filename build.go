@@ -50,6 +50,9 @@ type Options struct {
 	// Jitter returns a number in [0, 1). Nil means chance.
 	Jitter func() float64
 
+	// Progress is kept up to date for whoever looks on. Nil: nobody does.
+	Progress *Progress
+
 	// Engine builds. Nil means buildx, with the builder that it chooses. One
 	// that is given may also be a Reacher, a Healer and a Holder.
 	Engine engine.Engine
@@ -108,6 +111,7 @@ type build struct {
 // record.Built.
 func Build(ctx context.Context, o Options) (record.Run, error) {
 	b := newBuild(o)
+	b.Progress.show(b.run, b.ledger)
 	err := b.do(ctx)
 	b.run.Ended = time.Now()
 	b.ledger.Write(b.run)
@@ -155,7 +159,9 @@ func (b *build) do(ctx context.Context) error {
 		return err
 	}
 	b.findAbsent(ctx)
-	return b.attempts(ctx)
+	err := b.attempts(ctx)
+	b.lateCard()
+	return err
 }
 
 // openGateway starts the gateway of the build, unless the user wants none.
@@ -232,6 +238,7 @@ func (b *build) use(chosen buildx.Builder) {
 		b.Chosen(chosen.Name, chosen.Driver)
 	}
 	b.run.Builder = fmt.Sprintf("%s (%s, %s)", chosen.Name, chosen.Driver, chosen.Origin)
+	b.Progress.show(b.run, b.ledger)
 }
 
 // onBuilder is buildx with a builder, and what can be asked of that.
@@ -263,6 +270,7 @@ func (b *build) served(s gateway.Served) {
 }
 
 func (b *build) emit(e engine.Event) {
+	b.Progress.add(e)
 	if b.Emit != nil {
 		b.Emit(e)
 	}

@@ -14,11 +14,13 @@ import (
 func program() Parts {
 	return Parts{
 		Build: func(ctx context.Context, r BuildRequest) (record.Run, error) {
+			progress := new(outlast.Progress)
+			defer daemon.Announce(r.Args, r.Env, progress)()
 			return outlast.Build(ctx, outlast.Options{
 				Args: r.Args, Env: r.Env, Stdin: r.Stdin, Stdout: r.Stdout, Settings: r.Settings,
 				Version: readVersion().Version, Direct: r.Direct, Offline: r.Offline, Debug: r.Debug, Survey: outlast.Survey,
 				Confirm: outlast.Confirm,
-				Kill:    r.Kill, Chosen: r.Chosen, Emit: r.Emit, Note: r.Note,
+				Kill:    r.Kill, Chosen: r.Chosen, Emit: r.Emit, Note: r.Note, Progress: progress,
 			})
 		},
 		Plan: func(ctx context.Context, r BuildRequest) (outlast.Preview, error) {
