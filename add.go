@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -12,20 +13,36 @@ import (
 	"github.com/outlast-build/outlast/dockerfile"
 	"github.com/outlast-build/outlast/engine"
 	"github.com/outlast-build/outlast/gateway/forward"
+	"github.com/outlast-build/outlast/gateway/git"
 	"github.com/outlast-build/outlast/gateway/web"
 )
 
-// added are the files that ADDs of a recipe ask web servers for. What a variable
-// of an image is part of is not known.
+// added are the files and repositories that ADDs of a recipe ask web servers for.
+// What a variable of an image is part of is not known.
 func (rec recipe) added() []dockerfile.Need {
 	var all []dockerfile.Need
 	for _, n := range rec.needs {
-		same := func(o dockerfile.Need) bool { return o.Ref == n.Ref && o.Checksum == n.Checksum }
-		if n.Kind == dockerfile.AddURL && len(n.Unset) == 0 && n.Host != "" && !slices.ContainsFunc(all, same) {
+		same := func(o dockerfile.Need) bool {
+			return o.Kind == n.Kind && o.Ref == n.Ref && o.Point == n.Point && o.Checksum == n.Checksum
+		}
+		if (n.Kind == dockerfile.AddURL || n.Kind == dockerfile.Git) && len(n.Unset) == 0 && n.Host != "" && !slices.ContainsFunc(all, same) {
 			all = append(all, n)
 		}
 	}
 	return all
+}
+
+// detourOf returns the way to a source over the gateway, HOST:PORT, or false
+// where it is left to its own server.
+func detourOf(gatewayAt string, n dockerfile.Need) (engine.Detour, bool) {
+	d := engine.Detour{Address: n.Ref, Checksum: n.Checksum, Git: n.Kind == dockerfile.Git, Point: n.Point}
+	ok := false
+	if d.Git {
+		d.At, ok = git.Address(gatewayAt, n.Ref, n.Point)
+	} else {
+		d.At, ok = web.Address(gatewayAt, n.Ref, digest.Digest(n.Checksum))
+	}
+	return d, ok
 }
 
 // webHosts are the hosts of what ADD asks for.
@@ -33,7 +50,7 @@ func (b *build) webHosts() []string {
 	var hosts []string
 	for _, rec := range b.recipes() {
 		for _, n := range rec.added() {
-			if _, ok := web.Address("gateway.invalid", n.Ref, ""); ok && !slices.Contains(hosts, n.Host) {
+			if _, ok := detourOf("gateway.invalid", n); ok && !slices.Contains(hosts, n.Host) {
 				hosts = append(hosts, n.Host)
 			}
 		}
@@ -51,17 +68,24 @@ func (b *build) recipes() []recipe {
 
 // detours lead what ADD asks for through the gateway. Hosts at private addresses
 // are left to the builder, as the gateway goes to none that the settings do not
-// name.
+// name, and so are repositories where the build has a login for git: BuildKit
+// would not give it for another address.
 func (b *build) detours(ctx context.Context, rec recipe) []engine.Detour {
 	var all []engine.Detour
 	for _, n := range rec.added() {
-		at, ok := web.Address(b.mirror.address, n.Ref, digest.Digest(n.Checksum))
-		if !ok || !b.open(ctx, n.Host) {
-			continue
+		d, ok := detourOf(b.mirror.address, n)
+		if ok && !(d.Git && b.gitLogin()) && b.open(ctx, n.Host) {
+			all = append(all, d)
 		}
-		all = append(all, engine.Detour{Address: n.Ref, Checksum: n.Checksum, At: at})
 	}
 	return all
+}
+
+// gitLogin reports whether a secret of the build is one for git.
+func (b *build) gitLogin() bool {
+	return slices.ContainsFunc(b.args().All("secret"), func(s string) bool {
+		return strings.Contains(s, "GIT_AUTH_TOKEN") || strings.Contains(s, "GIT_AUTH_HEADER")
+	})
 }
 
 // open reports whether the gateway may go to a host, as far as its addresses can

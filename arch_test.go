@@ -24,7 +24,7 @@ var bands = []struct {
 }{
 	{"shell", false, []string{"cmd/outlast", "internal/cli", "internal/daemon"}},
 	{"services", false, []string{".", "gateway", "gateway/oci", "gateway/gomod", "gateway/deb", "gateway/apk", "gateway/npm",
-		"gateway/pypi", "gateway/web", "gateway/forward", "gateway/ecotest", "actcache", "internal/web", "report", "drill"}},
+		"gateway/pypi", "gateway/web", "gateway/git", "gateway/forward", "gateway/ecotest", "actcache", "internal/web", "report", "drill"}},
 	{"mechanisms", false, []string{"engine", "engine/buildx", "engine/enginetest", "fetch", "cas", "history", "probe",
 		"buildcache", "faultnet", "internal/live"}},
 	{"decisions", true, []string{"record", "plan", "diagnose", "health", "dockerfile", "backoff"}},
@@ -44,7 +44,7 @@ var outside = []string{"internal/testenv", "internal/demo", "internal/outages", 
 // peers are the imports within a band that the design draws: a build has a
 // gateway, the daemon wires, the command line runs the daemon.
 var peers = map[string][]string{
-	".":               {"gateway", "gateway/oci", "gateway/gomod", "gateway/deb", "gateway/npm", "gateway/pypi", "gateway/web", "gateway/forward", "report", "actcache"},
+	".":               {"gateway", "gateway/oci", "gateway/gomod", "gateway/deb", "gateway/npm", "gateway/pypi", "gateway/web", "gateway/git", "gateway/forward", "report", "actcache"},
 	"cmd/outlast":     {"internal/cli"},
 	"internal/cli":    {"internal/daemon"},
 	"internal/daemon": {},

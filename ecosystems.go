@@ -12,6 +12,7 @@ import (
 	"github.com/outlast-build/outlast/gateway"
 	"github.com/outlast-build/outlast/gateway/deb"
 	"github.com/outlast-build/outlast/gateway/forward"
+	"github.com/outlast-build/outlast/gateway/git"
 	"github.com/outlast-build/outlast/gateway/gomod"
 	"github.com/outlast-build/outlast/gateway/npm"
 	"github.com/outlast-build/outlast/gateway/pypi"
@@ -30,6 +31,10 @@ type service struct {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if forward.Is(r) {
 		g.proxy.ServeHTTP(w, r)
+		return
+	}
+	if g.git != nil && strings.HasPrefix(r.URL.Path, git.Prefix) {
+		g.git.ServeHTTP(w, r)
 		return
 	}
 	for _, s := range g.services {
@@ -107,7 +112,7 @@ func (g *Gateway) addPackages(o GatewayOptions) {
 	g.addProxy(o, warn)
 }
 
-// addFiles adds what ADD asks web servers for: those of the settings, and those
+// addFiles adds what ADD asks web servers for, files and repositories: those of the settings, and those
 // that the build names.
 func (g *Gateway) addFiles(o GatewayOptions, warn func(error)) {
 	guard := forward.Guard{Hosts: o.Packages.Hosts}
@@ -121,6 +126,10 @@ func (g *Gateway) addFiles(o GatewayOptions, warn func(error)) {
 		return
 	}
 	g.add("files", web.Prefix, g.mirrorOf(web.Protocol{}, g.strict, sites.Upstreams, o))
+	g.git = &git.Proxy{Fetcher: g.strict, Upstreams: sites.Upstreams, Offline: o.Offline, OnTry: o.OnTry, OnServe: o.OnServe}
+	if g.store != nil {
+		g.git.Store = g.store
+	}
 }
 
 func (g *Gateway) add(manager, prefix string, m *gateway.Mirror) {

@@ -19,6 +19,7 @@ import (
 	"github.com/outlast-build/outlast/fetch"
 	"github.com/outlast-build/outlast/gateway"
 	"github.com/outlast-build/outlast/gateway/forward"
+	"github.com/outlast-build/outlast/gateway/git"
 	"github.com/outlast-build/outlast/gateway/oci"
 	"github.com/outlast-build/outlast/health"
 	"github.com/outlast-build/outlast/internal/config"
@@ -37,6 +38,7 @@ type Gateway struct {
 
 	services []service      // all the other ecosystems
 	npmHost  string         // of npm's registry
+	git      *git.Proxy     // nil where there is nothing for it
 	guarded  *fetch.Fetcher // for hosts that a client names
 	strict   *fetch.Fetcher // for hosts that a Dockerfile names
 	proxy    *forward.Proxy
@@ -170,7 +172,8 @@ func (s *serving) prefix(host string) string { return s.address + "/" + oci.Host
 const maxFailed = 1000
 
 func (s *serving) noteServed(a gateway.Served) {
-	if !s.offline && !strings.HasPrefix(a.Asset.Key, "oci/") && !strings.HasPrefix(a.Asset.Key, "web/") {
+	kind, _, _ := strings.Cut(a.Asset.Key, "/")
+	if !s.offline && kind != "oci" && kind != "web" && kind != "git" {
 		return // package managers may do without, or go elsewhere
 	}
 	s.mu.Lock()

@@ -418,7 +418,7 @@ func (g *graph) added(s *stage, c command, src string, lines []string) (Need, bo
 	}
 	n := Need{As: as, Ref: as, Line: findLine(lines, c.line, c.last, src), Stage: s.label, Unset: unset}
 	if git, isGit, err := dfgitutil.ParseGitRef(as); (err == nil || isGit) && git != nil && !git.IndistinguishableFromLocal {
-		n.Kind, n.Ref, n.Host = Git, git.Remote, gitHost(git.Remote)
+		n.Kind, n.Ref, n.Host, n.Point = Git, git.Remote, gitHost(git.Remote), git.Ref
 		return n, true
 	}
 	if strings.HasPrefix(as, "http://") || strings.HasPrefix(as, "https://") {

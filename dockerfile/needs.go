@@ -57,6 +57,10 @@ type Need struct {
 	// Platform of an image, "linux/arm64"; empty for all other kinds.
 	Platform string
 
+	// Point is the branch, tag or commit of an ADD of a git repository; empty
+	// for its default branch.
+	Point string
+
 	// Checksum is that of an ADD, with variables put in; empty where it has none.
 	Checksum string
 
@@ -156,7 +160,7 @@ func Needs(src []byte, o Options) ([]Need, error) {
 			return nil, err
 		}
 		for _, n := range found {
-			key := fmt.Sprintf("%s %q %s %s %s %d %s", n.Kind, n.As, n.Ref, n.Checksum, n.Platform, n.Line, n.Stage)
+			key := fmt.Sprintf("%s %q %s %s %s %d %s", n.Kind, n.As, n.Ref, n.Point+" "+n.Checksum, n.Platform, n.Line, n.Stage)
 			if !seen[key] {
 				seen[key] = true
 				needs = append(needs, n)

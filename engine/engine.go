@@ -110,8 +110,10 @@ type Detour struct {
 	// address apart.
 	Checksum string
 
-	// Git says that Address is a repository.
-	Git bool
+	// Git says that Address is a repository, of which Point is meant: a branch,
+	// a tag, a commit, or, where it is empty, the default branch.
+	Git   bool
+	Point string
 
 	// At is the address on the gateway that stands in its place.
 	At string

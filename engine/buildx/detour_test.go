@@ -16,9 +16,11 @@ func TestWhatADDAsksForGoesThroughTheGateway(t *testing.T) {
 	detours := []engine.Detour{
 		{Address: file, At: "http://127.0.0.1:5100/web/-/a"},
 		{Address: file, Checksum: sum, At: "http://127.0.0.1:5100/web/sha256:ab/a"},
-		{Address: repo, Git: true, At: "http://127.0.0.1:5100/git/https/git.example.com/o/r.git"},
+		{Address: repo, Git: true, At: "http://127.0.0.1:5100/git/0/https/git.example.com/o/r.git"},
+		{Address: repo, Git: true, Point: "v1", At: "http://127.0.0.1:5100/git/1/https/git.example.com/o/r.git"},
 	}
-	const gateway = "git://127.0.0.1:5100/git/https/git.example.com/o/r.git"
+	const gateway = "git://127.0.0.1:5100/git/0/https/git.example.com/o/r.git"
+	const tag = "git://127.0.0.1:5100/git/1/https/git.example.com/o/r.git#v1"
 	for _, tt := range []struct {
 		name, user string
 		op         *pb.SourceOp
@@ -30,7 +32,10 @@ func TestWhatADDAsksForGoesThroughTheGateway(t *testing.T) {
 		{name: "one with another checksum", op: &pb.SourceOp{Identifier: file, Attrs: map[string]string{pb.AttrHTTPChecksum: "sha256:cd"}}, want: file},
 		{name: "another file", op: &pb.SourceOp{Identifier: "https://files.example.com/b.tgz"}, want: "https://files.example.com/b.tgz"},
 		{name: "a repository", op: &pb.SourceOp{Identifier: "git://git.example.com/o/r.git", Attrs: map[string]string{pb.AttrFullRemoteURL: repo}}, want: gateway, full: detours[2].At},
-		{name: "a folder of a tag", op: &pb.SourceOp{Identifier: "git://git.example.com/o/r.git#v1:docs", Attrs: map[string]string{pb.AttrFullRemoteURL: repo}}, want: gateway + "#v1:docs", full: detours[2].At},
+		{name: "a folder of a tag", op: &pb.SourceOp{Identifier: "git://git.example.com/o/r.git#v1:docs", Attrs: map[string]string{pb.AttrFullRemoteURL: repo}}, want: tag + ":docs", full: detours[3].At},
+		{name: "a tag", op: &pb.SourceOp{Identifier: "git://git.example.com/o/r.git#v1", Attrs: map[string]string{pb.AttrFullRemoteURL: repo}}, want: tag, full: detours[3].At},
+		{name: "a folder of the default branch", op: &pb.SourceOp{Identifier: "git://git.example.com/o/r.git#:docs", Attrs: map[string]string{pb.AttrFullRemoteURL: repo}}, want: gateway + "#:docs", full: detours[2].At},
+		{name: "another tag", op: &pb.SourceOp{Identifier: "git://git.example.com/o/r.git#v10", Attrs: map[string]string{pb.AttrFullRemoteURL: repo}}, want: "git://git.example.com/o/r.git#v10", full: repo},
 		{name: "the same repository by ssh", op: &pb.SourceOp{Identifier: "git://git.example.com/o/r.git", Attrs: map[string]string{pb.AttrFullRemoteURL: "ssh://git@git.example.com/o/r.git"}},
 			want: "git://git.example.com/o/r.git", full: "ssh://git@git.example.com/o/r.git"},
 		{name: "one whose .git is kept", op: &pb.SourceOp{Identifier: "git://git.example.com/o/r.git", Attrs: map[string]string{pb.AttrFullRemoteURL: repo, pb.AttrKeepGitDir: "true"}},

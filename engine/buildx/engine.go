@@ -48,9 +48,7 @@ func (e *Engine) Build(ctx context.Context, req engine.Request, emit func(engine
 		return none(engine.Refused), &fault.Error{Op: "prepare the build", Kind: fault.Config, Err: err}
 	}
 	var story engine.Story
-	for _, d := range req.Detours {
-		job.shown = append(job.shown, d.At, d.Address)
-	}
+	job.shown = append(job.shown, shownFor(req.Detours)...)
 	names := engine.NamesOf(req.Routes, job.shown...)
 	notice := func(ev engine.Event) {
 		ev = names.Event(ev)

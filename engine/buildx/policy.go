@@ -107,25 +107,29 @@ func rules(req engine.Request) []*spb.Rule {
 // is. One whose .git is kept has its address in the image, and is left alone.
 func detourRules(req engine.Request) []*spb.Rule {
 	var rules []*spb.Rule
-	for _, s := range req.Detours {
-		if !s.Git {
-			rule := convert(spb.MatchType_EXACT, s.Address, s.At, nil)
-			rule.Selector.Constraints = []*spb.AttrConstraint{{Key: pb.AttrHTTPChecksum, Value: s.Checksum, Condition: spb.AttrMatch_EQUAL}}
+	for _, d := range req.Detours {
+		if !d.Git {
+			rule := convert(spb.MatchType_EXACT, d.Address, d.At, nil)
+			rule.Selector.Constraints = []*spb.AttrConstraint{{Key: pb.AttrHTTPChecksum, Value: d.Checksum, Condition: spb.AttrMatch_EQUAL}}
 			rules = append(rules, rule)
 			continue
 		}
-		from, err := gitutil.ParseURL(s.Address)
+		from, err := gitutil.ParseURL(d.Address)
 		if err != nil {
 			continue
 		}
-		to, err := gitutil.ParseURL(s.At)
+		to, err := gitutil.ParseURL(d.At)
 		if err != nil {
 			continue
 		}
-		rule := convert(spb.MatchType_REGEX, "^git://"+regexp.QuoteMeta(from.Host+path.Join("/", from.Path))+"(#.*)?$",
-			"git://"+strings.ReplaceAll(to.Host+path.Join("/", to.Path), "$", "$$")+"${1}", map[string]string{pb.AttrFullRemoteURL: s.At})
+		point := "(#" + regexp.QuoteMeta(d.Point) + "(?::.*)?)"
+		if d.Point == "" {
+			point = "(#:.*)?"
+		}
+		rule := convert(spb.MatchType_REGEX, "^git://"+regexp.QuoteMeta(from.Host+path.Join("/", from.Path))+point+"$",
+			"git://"+strings.ReplaceAll(to.Host+path.Join("/", to.Path), "$", "$$")+"${1}", map[string]string{pb.AttrFullRemoteURL: d.At})
 		rule.Selector.Constraints = []*spb.AttrConstraint{
-			{Key: pb.AttrFullRemoteURL, Value: s.Address, Condition: spb.AttrMatch_EQUAL},
+			{Key: pb.AttrFullRemoteURL, Value: d.Address, Condition: spb.AttrMatch_EQUAL},
 			{Key: pb.AttrKeepGitDir, Value: "true", Condition: spb.AttrMatch_NOTEQUAL},
 		}
 		rules = append(rules, rule)
@@ -139,6 +143,21 @@ func convert(match spb.MatchType, from, to string, attrs map[string]string) *spb
 		Selector: &spb.Selector{Identifier: from, MatchType: match},
 		Updates:  &spb.Update{Identifier: to, Attrs: attrs},
 	}
+}
+
+// shownFor are pairs of what BuildKit and git show of a detour, and what to show
+// for it. git leaves the end of a repository's name out.
+func shownFor(detours []engine.Detour) []string {
+	var pairs []string
+	for _, d := range detours {
+		pairs = append(pairs, d.At, d.Address)
+		if d.Git {
+			_, at, _ := strings.Cut(d.At, "://")
+			_, address, _ := strings.Cut(d.Address, "://")
+			pairs = append(pairs, at, address, strings.TrimSuffix(at, ".git"), strings.TrimSuffix(address, ".git"))
+		}
+	}
+	return pairs
 }
 
 // mayMatch reports whether the selector can match what begins with scheme. It

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -49,6 +50,7 @@ type upstreamAuth struct {
 	base   http.RoundTripper
 	keys   Keychain
 	realms []string // hosts that may get this login besides the host's own family
+	scope  string   // what tokens are asked for, where it is not what a request needs to read
 
 	mu        sync.Mutex
 	demand    challenge // the last challenge, to answer before it is made again
@@ -74,7 +76,7 @@ func (u *upstreamAuth) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Host != u.host || r.URL.Scheme != u.scheme {
 		return u.base.RoundTrip(r)
 	}
-	scope := scopeOf(r.URL.Path)
+	scope := cmp.Or(u.scope, scopeOf(r.URL.Path))
 	header, err := u.authorization(r.Context(), scope, false)
 	if err != nil {
 		return nil, err
@@ -89,8 +91,10 @@ func (u *upstreamAuth) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	drain(resp)
 	u.demands(c)
-	header, err = u.authorization(r.Context(), scope, true)
-	if err != nil {
+	if header, err = u.authorization(r.Context(), scope, true); err != nil {
+		return nil, err
+	}
+	if r, err = rewound(r); err != nil {
 		return nil, err
 	}
 	resp, err = u.send(r, header)
@@ -104,6 +108,20 @@ func (u *upstreamAuth) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	return u.send(r, header)
+}
+
+// rewound returns r with its body from the start again.
+func rewound(r *http.Request) (*http.Request, error) {
+	if r.GetBody == nil {
+		return r, nil
+	}
+	body, err := r.GetBody()
+	if err != nil {
+		return nil, err
+	}
+	r = r.Clone(r.Context())
+	r.Body = body
+	return r, nil
 }
 
 func (u *upstreamAuth) send(r *http.Request, header string) (*http.Response, error) {
@@ -137,8 +155,8 @@ func (u *upstreamAuth) demands(c challenge) {
 func (u *upstreamAuth) goAnonymous() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.anonymous || u.login.anonymous() || u.demand.scheme != "bearer" {
-		return false
+	if u.anonymous || u.login.anonymous() || u.demand.scheme != "bearer" || u.scope != "" {
+		return false // nobody writes without a login
 	}
 	u.anonymous, u.tokens = true, nil
 	return true
@@ -296,8 +314,8 @@ func tokenRequest(ctx context.Context, realm *url.URL, service, scope string, lo
 	if service != "" {
 		query.Set("service", service)
 	}
-	if scope != "" {
-		query.Set("scope", scope)
+	for _, one := range strings.Fields(scope) {
+		query.Add("scope", one)
 	}
 	at.RawQuery = query.Encode()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)

@@ -1,6 +1,7 @@
 // Package oci is the pull side of the OCI distribution protocol, as docker,
-// containerd, BuildKit, crane and skopeo speak it. It never pushes, and never
-// takes a tag from a place that the settings do not trust for tags.
+// containerd, BuildKit, crane and skopeo speak it. It never takes a tag from a
+// place that the settings do not trust for tags. Of the push side it has what
+// sends a build cache; what it serves never pushes.
 package oci
 
 import (

@@ -38,13 +38,14 @@ type Registries struct {
 
 	mu    sync.Mutex
 	known map[string][]gateway.Upstream
+	home  map[string]Registry // as it was told, with its origin
 }
 
 // NewRegistries prepares the upstreams of each registry. Requests go out by
 // base, which has the limits, and with the logins of keys; nil keys mean that
 // all is anonymous. An address that cannot be used is an error.
 func NewRegistries(list []Registry, base http.RoundTripper, keys Keychain) (*Registries, error) {
-	rs := &Registries{base: base, keys: keys, known: make(map[string][]gateway.Upstream)}
+	rs := &Registries{base: base, keys: keys, known: make(map[string][]gateway.Upstream), home: make(map[string]Registry)}
 	for _, r := range list {
 		if err := rs.add(r); err != nil {
 			return nil, err
@@ -115,8 +116,37 @@ func (rs *Registries) add(r Registry) error {
 	}
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	rs.known[host] = append(all, origin)
+	rs.known[host], rs.home[host] = append(all, origin), r
 	return nil
+}
+
+// origin returns the address below which the repositories of a known registry
+// lie, and a transport to it that stands on base and asks for tokens of scope.
+func (rs *Registries) origin(host string, base http.RoundTripper, scope string) (string, http.RoundTripper, error) {
+	rs.mu.Lock()
+	r, ok := rs.home[host]
+	rs.mu.Unlock()
+	if !ok {
+		return "", nil, fmt.Errorf("%q is no registry that is known", host)
+	}
+	at, err := url.Parse(r.Origin) // which was checked when it was added
+	if err != nil {
+		return "", nil, err
+	}
+	auth := &upstreamAuth{host: at.Host, scheme: at.Scheme, base: base, keys: rs.keys, realms: r.Tokens, scope: scope}
+	if r.Anonymous {
+		auth.keys = nil
+	}
+	return baseOf(at), auth, nil
+}
+
+// baseOf is the address that repositories stand behind: https://HOST/v2/PATH/.
+func baseOf(at *url.URL) string {
+	prefix := strings.Trim(at.Path, "/")
+	if prefix != "" {
+		prefix += "/"
+	}
+	return at.Scheme + "://" + at.Host + "/v2/" + prefix
 }
 
 // defaultOrigin is the address that docker and containerd derive from a host:
@@ -143,15 +173,11 @@ func (rs *Registries) upstream(m Mirror, tokens []string) (gateway.Upstream, err
 	if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" || at.User != nil || at.RawQuery != "" || at.Fragment != "" {
 		return gateway.Upstream{}, fmt.Errorf("%q is no address of a registry: want https://HOST[:PORT][/PATH]", m.URL)
 	}
-	prefix := strings.Trim(at.Path, "/")
-	if prefix != "" {
-		prefix += "/"
-	}
 	keys := rs.keys
 	if m.Anonymous {
 		keys = nil
 	}
-	base := at.Scheme + "://" + at.Host + "/v2/" + prefix
+	base := baseOf(at)
 	return gateway.Upstream{
 		Endpoint: at.Host,
 		Base:     base,

@@ -74,7 +74,7 @@ var table = []row{
 		at:      func(s *Settings) any { return &s.Packages.Apt },
 		project: ownPackages},
 	{key: "packages.files", kind: standInsKind, initial: "",
-		doc:     "Mirrors of what `ADD` asks web servers for: a host, or a folder on it, and an address that has the same files.",
+		doc:     "Mirrors of what `ADD` asks web servers for: a host, or a folder on it, and an address that has the same files or git repositories.",
 		at:      func(s *Settings) any { return &s.Packages.Files },
 		project: ownPackages},
 	{key: "packages.hosts", kind: hostsKind, initial: "",
