@@ -1,6 +1,8 @@
 package buildcache
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"maps"
 	"os"
@@ -18,6 +20,18 @@ const maxLedger = 256 << 20
 type ledger struct {
 	path  string // empty: nothing outlives the process
 	known map[digest.Digest]state
+}
+
+// LedgerOf is where a program that keeps its things in store remembers what was
+// proved of the cache in dir: the same file each time. It is empty, which
+// remembers nothing, where store is.
+func LedgerOf(store, dir string) string {
+	whole, err := filepath.Abs(dir)
+	if store == "" || err != nil {
+		return ""
+	}
+	name := sha256.Sum256([]byte(whole))
+	return filepath.Join(store, "verified", hex.EncodeToString(name[:8])+".json")
 }
 
 func readLedger(path string) *ledger {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -208,13 +209,26 @@ func (v *View) Keep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	err := errors.ErrUnsupported
-	if v.linked {
+	if v.linked && alone(v.of) {
 		err = v.exchange(ctx)
 	}
 	if err != nil {
 		err = v.pour(ctx)
 	}
 	return failed("keep", v.of, err)
+}
+
+// layoutNames are what a cache folder has at its top.
+var layoutNames = map[string]bool{"blobs": true, "ingest": true, ocispecs.ImageIndexFile: true, ocispecs.ImageLayoutFile: true,
+	ocispecs.ImageIndexFile + ".lock": true, lockFile: true}
+
+// alone reports whether a folder holds a cache and nothing else: what else is
+// there is somebody's own, and must stay where it is.
+func alone(dir string) bool {
+	names, err := os.ReadDir(dir)
+	return err != nil || !slices.ContainsFunc(names, func(n os.DirEntry) bool {
+		return !layoutNames[n.Name()] && !strings.HasPrefix(n.Name(), "."+ocispecs.ImageIndexFile+".") // what a kill left of writeWhole
+	})
 }
 
 // exchange puts the view into the folder's place, while nobody looks at what

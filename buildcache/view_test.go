@@ -2,6 +2,9 @@ package buildcache_test
 
 import (
 	"context"
+	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/opencontainers/go-digest"
 
 	"github.com/outlast-build/outlast/buildcache"
 	"github.com/outlast-build/outlast/internal/testenv"
@@ -102,6 +107,53 @@ func nothingBeside(t testing.TB, dir string) {
 		if strings.Contains(n.Name(), "outlast") {
 			t.Errorf("%s is left beside the folder", n.Name())
 		}
+	}
+}
+
+func TestKeepLeavesWhatIsNoCacheWhereItIs(t *testing.T) {
+	f := newFake(t, 3, 1000)
+	note := filepath.Join(f.dir, "README")
+	if err := os.WriteFile(note, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v := view(t, f.dir, buildcache.Options{})
+	exported := in(t, v)
+	exported.export("latest", "new", 2, 1000)
+	if err := v.Keep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.layersOf("latest"); !slices.Equal(got, exported.layers) {
+		t.Errorf("got layers %v, want those of the export", got)
+	}
+	if text, err := os.ReadFile(note); err != nil || string(text) != "mine" {
+		t.Errorf("got %q, %v: somebody's own file", text, err)
+	}
+}
+
+func TestContentOfAnExport(t *testing.T) {
+	f := newFake(t, 3, 1000)
+	c, err := buildcache.ContentOf(f.dir, buildcache.DefaultTag)
+	if err != nil || len(c.Blobs) != 4 || digest.FromBytes(c.Manifest) != c.Digest {
+		t.Fatalf("got %d blobs of %s, %v, want a configuration and three layers", len(c.Blobs), c.Digest, err)
+	}
+	for _, d := range c.Blobs {
+		blob, err := c.Open(d.Digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(blob)
+		if blob.Close(); err != nil || digest.FromBytes(data) != d.Digest {
+			t.Errorf("%s: got %d bytes, %v", d.Digest, len(data), err)
+		}
+	}
+	if _, err := buildcache.ContentOf(f.dir, "other"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("another tag: got %v", err)
+	}
+	if err := os.Remove(filepath.Join(f.dir, "blobs", "sha256", c.Blobs[1].Digest.Encoded())); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := buildcache.ContentOf(f.dir, buildcache.DefaultTag); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a blob is gone: got %v", err)
 	}
 }
 

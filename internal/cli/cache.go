@@ -1,12 +1,9 @@
 package cli
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"time"
 
 	"github.com/docker/go-units"
@@ -234,13 +231,7 @@ func (a *app) lookOptions(dir string, full bool) (o buildcache.Options, done fun
 	if err != nil {
 		return o, nil, err
 	}
-	o.Full = full
-	if store := loaded.Settings.Store.Path; store != "" {
-		if whole, err := filepath.Abs(dir); err == nil {
-			name := sha256.Sum256([]byte(whole))
-			o.Ledger = filepath.Join(store, "verified", hex.EncodeToString(name[:8])+".json")
-		}
-	}
+	o.Full, o.Ledger = full, buildcache.LedgerOf(loaded.Settings.Store.Path, dir)
 	if a.quiet || !terminal(a.stderr) {
 		return o, func() {}, nil
 	}
