@@ -190,10 +190,6 @@ func (b *build) attempt(ctx context.Context, p plan.Plan, waited time.Duration) 
 		}
 		return b.engine.Build(ctx, req, emit)
 	})
-	if err == nil {
-		b.tellUnwritten(result)
-		b.keepCache(ctx, &shelf)
-	}
 	a := record.Attempt{Started: started, Ended: time.Now(), Strategy: string(p.Strategy), Kind: fault.Of(err), Steps: len(result.Steps), Waited: waited,
 		Ran: recorded(result.Steps), Caches: tiers(p.Caches)}
 	if err != nil {
@@ -208,6 +204,10 @@ func (b *build) attempt(ctx context.Context, p plan.Plan, waited time.Duration) 
 	b.Progress.show(b.run, b.ledger)
 	if d := result.Image(); d != "" && err == nil {
 		b.run.Images = append(b.run.Images, record.Image{Digest: d.String(), Tags: b.args().All("tag"), Platforms: platformsOf(result, b.args(), b.Dir, b.getenv)})
+	}
+	if err == nil {
+		b.tellUnwritten(result)
+		b.sendCaches(ctx, b.putAway(ctx, &shelf))
 	}
 	return result, err
 }

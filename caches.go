@@ -2,25 +2,15 @@ package outlast
 
 import (
 	"context"
-	"encoding/csv"
 	"fmt"
 	"slices"
-	"strings"
 
-	"github.com/outlast-build/outlast/buildcache"
+	"github.com/distribution/reference"
+
 	"github.com/outlast-build/outlast/engine"
+	"github.com/outlast-build/outlast/engine/buildx"
 	"github.com/outlast-build/outlast/plan"
 )
-
-// A shelf holds the local cache of one attempt. The zero value is empty.
-type shelf struct{ view *buildcache.View }
-
-// close removes what is left.
-func (s *shelf) close() {
-	if s.view != nil {
-		_ = s.view.Close() // swept up by a later build
-	}
-}
 
 // caches lists the external caches that the settings name and the builder can
 // use.
@@ -39,54 +29,44 @@ func (b *build) caches(ctx context.Context) []plan.Cache {
 	return all
 }
 
-// cacheFlags are the flags for the caches of a plan. A cache that cannot be
-// used is said and left out: none ever fails a build.
+// cacheFlags are the flags for the caches of a plan, the user's among them. A
+// cache that cannot be used is said and left out: none ever fails a build.
 func (b *build) cacheFlags(ctx context.Context, p plan.Plan, s *shelf) []string {
 	if b.args().Call() != "" {
 		return nil
 	}
-	var all []string
-	for _, c := range p.Caches {
-		switch {
-		case c == plan.Local:
-			all = append(all, b.localCache(ctx, s)...)
-		case c == plan.Registry && p.Road == plan.Gateway:
-			host, rest, _ := strings.Cut(b.Settings.Cache.Registry, "/")
-			all = append(all, "--cache-from=type=registry,ref="+b.mirror.prefix(host)+"/"+rest)
+	c := &carrier{build: b, plan: p, shelf: s}
+	imports, exports := c.named("cache-from"), c.named("cache-to")
+	for _, tier := range p.Caches {
+		imports = append(imports, b.entriesOf(tier)...)
+		if tier != plan.Registry || b.Settings.Cache.Write {
+			exports = append(exports, b.entriesOf(tier)...)
 		}
 	}
-	return all
+	for _, e := range imports {
+		c.add("cache-from", c.read(ctx, e))
+	}
+	// Folders first: what is sent to a registry may ride along with one.
+	for _, folders := range []bool{true, false} {
+		for _, e := range exports {
+			if (e.Type == "local") == folders {
+				c.add("cache-to", c.write(ctx, e))
+			}
+		}
+	}
+	return c.flags
 }
 
-func (b *build) localCache(ctx context.Context, s *shelf) []string {
-	dir := b.Settings.Cache.Local
-	view, err := buildcache.NewView(ctx, dir, buildcache.Options{})
-	if err != nil {
-		b.note(fmt.Sprintf("the cache in %s is not used: %v", dir, err))
-		return nil
+// entriesOf are a tier of the settings as --cache-from and --cache-to would
+// name it.
+func (b *build) entriesOf(tier plan.Cache) []buildx.CacheEntry {
+	switch dir, ref := b.Settings.Cache.Local, b.Settings.Cache.Registry; tier {
+	case plan.Local:
+		return []buildx.CacheEntry{{Type: "local", Attrs: map[string]string{"src": dir, "dest": dir, "mode": "max"}}}
+	case plan.Registry:
+		return []buildx.CacheEntry{{Type: "registry", Attrs: map[string]string{"ref": ref, "mode": "max"}}}
 	}
-	s.view = view
-	if n := len(view.Flaws); n > 0 {
-		b.note(fmt.Sprintf("the cache in %s is damaged in %d places, which are left out; outlast cache verify names them", dir, n))
-	}
-	to := "--cache-to=" + attribute("type=local,mode=max,ignore-error=true,dest=", view.Dir)
-	if view.Entries == 0 {
-		return []string{to}
-	}
-	return []string{"--cache-from=" + attribute("type=local,src=", view.Dir), to}
-}
-
-// lenient makes the export of a cache one that cannot fail a finished image,
-// unless the user says whether it may.
-func lenient(to string) string {
-	fields, err := csv.NewReader(strings.NewReader(to)).Read()
-	if err != nil || slices.ContainsFunc(fields, func(f string) bool { return strings.HasPrefix(f, "ignore-error=") || f == "type=inline" }) {
-		return to
-	}
-	if len(fields) == 1 && !strings.Contains(to, "=") {
-		to = "type=registry,ref=" + to
-	}
-	return to + ",ignore-error=true"
+	return nil
 }
 
 // tellUnwritten says which caches a build that succeeded could not write.
@@ -98,27 +78,37 @@ func (b *build) tellUnwritten(r engine.Result) {
 	}
 }
 
-// attribute quotes a path in a list of attributes, which buildx reads as CSV.
-func attribute(before, path string) string {
-	name := before[strings.LastIndex(before, ",")+1:]
-	if !strings.ContainsAny(path, `,"`) {
-		return before + path
-	}
-	return before[:len(before)-len(name)] + `"` + name + strings.ReplaceAll(path, `"`, `""`) + `"`
-}
-
-// keepCache puts the cache that an attempt wrote in the place of the one
-// before.
-func (b *build) keepCache(ctx context.Context, s *shelf) {
-	if s.view == nil {
-		return
-	}
-	if err := s.view.Keep(ctx); err != nil {
-		b.note(fmt.Sprintf("the cache in %s stays as it was: %v", b.Settings.Cache.Local, err))
-	}
-}
-
 // usesCaches reports whether the user named caches.
 func (b *build) usesCaches() bool {
 	return slices.ContainsFunc([]string{"cache-from", "cache-to"}, b.args().Has)
+}
+
+// cacheRefs are the references of the registry caches that the settings and the
+// user name, in full.
+func (b *build) cacheRefs() []string {
+	var refs []string
+	if ref := b.Settings.Cache.Registry; ref != "" {
+		refs = append(refs, ref)
+	}
+	for _, flag := range []string{"cache-from", "cache-to"} {
+		for _, value := range b.args().All(flag) {
+			entries, _ := buildx.ReadCaches(value)
+			for _, e := range entries {
+				if ref, ok := inFull(e.Attrs["ref"]); ok && e.Type == "registry" {
+					refs = append(refs, ref)
+				}
+			}
+		}
+	}
+	return refs
+}
+
+// inFull returns a reference as docker reads it, with its registry and tag:
+// docker.io/library/app:latest for app.
+func inFull(ref string) (string, bool) {
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return "", false
+	}
+	return reference.TagNameOnly(named).String(), true
 }

@@ -2,7 +2,6 @@ package outlast
 
 import (
 	"context"
-	"slices"
 
 	"github.com/outlast-build/outlast/dockerfile"
 	"github.com/outlast-build/outlast/engine/buildx"
@@ -64,12 +63,13 @@ func (b *build) command(p Preview) []string {
 	if p.Plan.Dockerfile == plan.Prepared {
 		add = append(add, "--file="+p.Dockerfile)
 	}
-	if slices.Contains(p.Plan.Caches, plan.Local) {
-		dir := b.Settings.Cache.Local
-		add = append(add, "--cache-from="+attribute("type=local,src=", dir), "--cache-to="+attribute("type=local,mode=max,ignore-error=true,dest=", dir))
-	}
-	if slices.Contains(p.Plan.Caches, plan.Registry) {
-		add = append(add, "--cache-from=type=registry,ref="+b.Settings.Cache.Registry)
+	for _, tier := range p.Plan.Caches {
+		for _, entry := range b.entriesOf(tier) {
+			add = append(add, "--cache-from="+entry.With("dest", "").With("mode", "").String())
+			if tier != plan.Registry || b.Settings.Cache.Write {
+				add = append(add, "--cache-to="+entry.With("src", "").With("ignore-error", "true").String())
+			}
+		}
 	}
 	return e.Builder.Command(buildx.ReadArgs(b.arguments(p.Plan)), append(add, flags(p.Plan)...))
 }

@@ -24,6 +24,9 @@ func (b *build) request(ctx context.Context, p plan.Plan, s *shelf) (engine.Requ
 	if p.Dockerfile == plan.Prepared {
 		req.Dockerfile = b.resilient.path
 	}
+	if b.args().Call() == "" {
+		req.Args = buildx.ReadArgs(req.Args).Without("cache-from", "cache-to")
+	}
 	req.Flags = append(b.cacheFlags(ctx, p, s), flags(p)...)
 	return req, b.route(ctx, p, &req)
 }
@@ -37,14 +40,10 @@ func (b *build) arguments(p plan.Plan) []string {
 	if p.Finish {
 		out = append(out, "no-cache", "no-cache-filter", "pull")
 	}
-	left := b.args()
-	if len(out) > 0 {
-		left = buildx.ReadArgs(left.Without(out...))
+	if len(out) == 0 {
+		return b.args().Raw()
 	}
-	if !left.Has("cache-to") {
-		return left.Raw()
-	}
-	return left.Replace("cache-to", lenient)
+	return b.args().Without(out...)
 }
 
 // flags are those of buildx that a plan comes to, but for caches.
@@ -119,7 +118,7 @@ func (b *build) hosts() []string {
 	if b.resilient != nil {
 		hosts = append(hosts, b.resilient.registries()...)
 	}
-	if ref := b.Settings.Cache.Registry; ref != "" {
+	for _, ref := range b.cacheRefs() {
 		hosts = append(hosts, registryOf(ref))
 	}
 	return hosts

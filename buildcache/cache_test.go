@@ -71,6 +71,17 @@ func (f *fake) export(tag, seed string, steps, size int) {
 	f.write("cache.lock", nil)
 }
 
+// asIndex makes the manifest of a tag into the index of layers that BuildKit
+// writes with image-manifest=false.
+func (f *fake) asIndex(tag string) {
+	f.t.Helper()
+	m := f.manifest(tag)
+	desc := f.put(f.json(ocispecs.Index{Versioned: m.Versioned, MediaType: ocispecs.MediaTypeImageIndex, Manifests: append(slices.Clone(m.Layers), m.Config)}),
+		ocispecs.MediaTypeImageIndex)
+	desc.Annotations = map[string]string{ocispecs.AnnotationRefName: tag}
+	f.write("index.json", f.json(ocispecs.Index{Versioned: m.Versioned, Manifests: []ocispecs.Descriptor{desc}}))
+}
+
 func (f *fake) json(v any) []byte {
 	data, err := json.Marshal(v)
 	if err != nil {

@@ -56,7 +56,8 @@ func (f *folder) readEntry(desc ocispecs.Descriptor, depth int) (entry, *Flaw) {
 		if i < 0 {
 			return f.readList(e, doc.Manifests, depth)
 		}
-		e.cache, e.config, e.layers = true, doc.Manifests[i], slices.Delete(doc.Manifests, i, i+1)
+		e.cache, e.config = true, doc.Manifests[i]
+		e.layers = slices.Delete(doc.Manifests, i, i+1) // which overwrites what it was read from
 	default:
 		return e, f.flaw(desc, Garbage, "is no manifest")
 	}

@@ -47,9 +47,13 @@ type ingest struct {
 	wrote time.Time // last
 }
 
+// ErrNoCache is what errors wrap that are about a folder which holds something
+// else than a cache.
+var ErrNoCache = errors.New("is no build cache")
+
 // notCache is the error for a folder that holds no cache.
 func notCache(dir, why string) error {
-	return &fault.Error{Op: "read cache", Kind: fault.Config, Err: fmt.Errorf("%s: %s", dir, why)}
+	return &fault.Error{Op: "read cache", Kind: fault.Config, Err: fmt.Errorf("%s: %w%s", dir, ErrNoCache, why)}
 }
 
 // readFolder lists what lies in dir. It fails for what is no cache folder at
@@ -62,11 +66,11 @@ func readFolder(dir string) (*folder, error) {
 	case err != nil:
 		return nil, &fault.Error{Op: "read cache", Kind: fault.Config, Err: err}
 	case !info.IsDir():
-		return nil, notCache(dir, "is no folder")
+		return nil, notCache(dir, ": it is no folder")
 	}
 	f := &folder{dir: dir, blobs: make(map[digest.Digest]blob)}
 	if !f.looksLikeCache() {
-		return nil, notCache(dir, "is no build cache: it has neither an index.json of images nor blobs by digest")
+		return nil, notCache(dir, ": it has neither an index.json of images nor blobs by digest")
 	}
 	if err := f.listBlobs(); err != nil {
 		return nil, &fault.Error{Op: "read cache", Kind: fault.Resource, Err: err}

@@ -85,6 +85,14 @@ func TestVerifyOfAWholeCache(t *testing.T) {
 	}
 }
 
+func TestVerifyOfACacheThatIsAnIndex(t *testing.T) {
+	f := newFake(t, 3, 1000)
+	f.asIndex("latest")
+	if r := verify(t, f.dir, buildcache.Options{}); len(r.Entries) != 1 || !r.Entries[0].Cache || r.Entries[0].Layers != 3 || !r.Whole() {
+		t.Errorf("got %+v, flaws %+v, want three layers and no flaw", r.Entries, r.Flaws)
+	}
+}
+
 func TestWhatWasProvedIsNotReadAgain(t *testing.T) {
 	f := newFake(t, 3, 1000)
 	settle(t, f)

@@ -46,7 +46,7 @@ func NewView(ctx context.Context, dir string, o Options) (*View, error) {
 		return nil, failed("view", dir, err)
 	}
 	if info, err := os.Stat(real); err == nil && !info.IsDir() {
-		return nil, notCache(dir, "is no folder")
+		return nil, notCache(dir, ": it is no folder")
 	}
 	v := &View{of: real}
 	if err := v.make(); err != nil {

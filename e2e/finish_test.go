@@ -30,7 +30,7 @@ func TestAnImageThatWasMadeIsFinished(t *testing.T) {
 		image := filepath.Join(t.TempDir(), "image.tar")
 		got := b.build(b.context("FROM alpine:3\nRUN wget -qO /got http://"+address+"/\n"),
 			"--cache-to", "type=registry,ref="+cache.Host()+"/app:cache", "--no-cache", "--output", "type=oci,dest="+image)
-		got.want(t, 0, "the image was made, the cache was not written: exporting cache to registry")
+		got.want(t, 0, "the image was made; its cache was not sent to "+cache.Host()+"/app:cache")
 		if info, err := os.Stat(image); err != nil || info.Size() == 0 {
 			t.Errorf("got %v, want the image", err)
 		}

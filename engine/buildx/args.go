@@ -109,30 +109,9 @@ func (a Args) With(more ...string) []string {
 	return slices.Concat(a.raw[:a.insert], more, a.raw[a.insert:])
 }
 
-// Without returns the arguments without each use of the flags named.
+// Without returns the arguments without each use of the flags named. What
+// follows "--" stays.
 func (a Args) Without(names ...string) []string {
-	return a.rewrite(func(one Args) []string {
-		if slices.ContainsFunc(names, one.Has) {
-			return nil
-		}
-		return one.raw
-	})
-}
-
-// Replace returns the arguments with each value of a flag, one that has no
-// short form, changed.
-func (a Args) Replace(name string, by func(value string) string) []string {
-	return a.rewrite(func(one Args) []string {
-		if !one.Has(name) {
-			return one.raw
-		}
-		return []string{"--" + name + "=" + by(one.Last(name))}
-	})
-}
-
-// rewrite returns the arguments with what by makes of each of them, a flag
-// together with its value. What follows "--" stays.
-func (a Args) rewrite(by func(one Args) []string) []string {
 	var left []string
 	for i := 0; i < len(a.raw); i++ {
 		if a.raw[i] == "--" {
@@ -144,7 +123,9 @@ func (a Args) rewrite(by func(one Args) []string) []string {
 			one = ReadArgs(a.raw[i : i+2])
 			i++
 		}
-		left = append(left, by(one)...)
+		if !slices.ContainsFunc(names, one.Has) {
+			left = append(left, one.raw...)
+		}
 	}
 	return left
 }

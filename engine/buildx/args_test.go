@@ -195,20 +195,3 @@ func TestFlagsAreThoseOfBuildx(t *testing.T) {
 		}
 	}
 }
-
-func TestReplace(t *testing.T) {
-	for _, tt := range []struct {
-		name     string
-		in, want []string
-	}{
-		{"not there", []string{"-t", "a", "."}, []string{"-t", "a", "."}},
-		{"each use, in either form", []string{"--cache-to", "a", "-t", "--cache-to", "--cache-to=b", "."}, []string{"--cache-to=<a>", "-t", "--cache-to", "--cache-to=<b>", "."}},
-		{"without its value", []string{".", "--cache-to"}, []string{".", "--cache-to"}},
-		{"behind --", []string{"--", "--cache-to=a"}, []string{"--", "--cache-to=a"}},
-	} {
-		got := buildx.ReadArgs(tt.in).Replace("cache-to", func(v string) string { return "<" + v + ">" })
-		if !slices.Equal(got, tt.want) {
-			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
-		}
-	}
-}

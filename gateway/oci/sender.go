@@ -2,6 +2,7 @@ package oci
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -299,7 +300,23 @@ func (s *sending) refusal(resp *http.Response, what string) error {
 	case e.Kind == fault.None, e.Kind == fault.NotFound:
 		e.Kind = fault.Rejected
 	}
+	if said := saidOf(body); said != "" && e.Kind != fault.HTML {
+		e.Err = fmt.Errorf("%w: %s", e.Err, said)
+	}
 	return e
+}
+
+// saidOf is what the body of a registry's error says: section "Error codes" of
+// the distribution specification.
+func saidOf(body []byte) string {
+	var doc struct {
+		Errors []struct{ Code, Message string }
+	}
+	if json.Unmarshal(body, &doc) != nil || len(doc.Errors) == 0 {
+		return ""
+	}
+	first := doc.Errors[0]
+	return fmt.Sprintf("%.40q: %.200q", first.Code, first.Message)
 }
 
 // failed says of an error which registry it is about.

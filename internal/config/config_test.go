@@ -468,7 +468,7 @@ func TestVariablesOfBuildScripts(t *testing.T) {
 	if diff := cmp.Diff(config.Timeouts{Optimal: 40 * time.Minute, Resilient: 25 * time.Minute, Conservative: 20 * time.Minute, Emergency: 90 * time.Second}, got.Timeouts); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(config.Cache{Local: filepath.Join(h.proj, "cache"), Registry: "r.example.com/app:cache"}, got.Cache); diff != "" {
+	if diff := cmp.Diff(config.Cache{Local: filepath.Join(h.proj, "cache"), Registry: "r.example.com/app:cache", Write: true, Send: 2 * time.Minute}, got.Cache); diff != "" {
 		t.Error(diff)
 	}
 	if s := sourceOf(t, l, "thresholds.optimal"); s != "THRESHOLD_OPTIMAL" {
@@ -562,6 +562,16 @@ func TestProjectFilesAreNotTrusted(t *testing.T) {
 			func(h *home, s config.Settings) bool { return s.Cache.Local == "" }},
 		{"a cache inside", "", "cache: {local: .cache}", "",
 			func(h *home, s config.Settings) bool { return s.Cache.Local == filepath.Join(h.proj, ".cache") }},
+		{"a registry's cache", "", "cache: {registry: r.example.com/app:cache}", "",
+			func(h *home, s config.Settings) bool {
+				return s.Cache.Registry == "r.example.com/app:cache" && !s.Cache.Write
+			}},
+		{"a registry's cache, to be written", "", "cache: {registry: r.example.com/app:cache, write: true}", "cache.write: not taken: a project's file does not decide what is written with your login",
+			func(h *home, s config.Settings) bool { return !s.Cache.Write }},
+		{"a registry's cache that the user lets be written", "cache: {write: true}", "cache: {registry: r.example.com/app:cache}", "",
+			func(h *home, s config.Settings) bool { return s.Cache.Write }},
+		{"the user's registry cache", "cache: {registry: r.example.com/app:cache}", "cache: {local: .cache}", "",
+			func(h *home, s config.Settings) bool { return s.Cache.Write && s.Cache.Send == 2*time.Minute }},
 		{"the size of a store that all share", "", "store: {size: 1MiB}", "store.size: not taken: a project's file limits only a store inside the project",
 			func(h *home, s config.Settings) bool { return s.Store.Size == 20<<30 }},
 		{"the size of the user's store by naming the default path", "store: {size: 50GiB}", "store: {path: ~/.cache/outlast, size: 1MiB}", "store.size: not taken",

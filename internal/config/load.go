@@ -172,7 +172,7 @@ func (l *loader) initial(r row, at any) {
 		l.settings.Store.Path = l.defaultStore()
 		return
 	}
-	if optional[r.key] {
+	if optional[r.key] || r.key == "cache.write" && l.sources["cache.registry"].Kind == ProjectFile {
 		return
 	}
 	if err := r.kind.set(at, r.initial, place{}); err != nil {

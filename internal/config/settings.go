@@ -87,8 +87,10 @@ type Timeouts struct{ Optimal, Resilient, Conservative, Emergency time.Duration 
 
 // Cache is where external build caches are.
 type Cache struct {
-	Local    string // a folder, absolute; empty means none
-	Registry string // a reference, as in registry.example.com/app:cache; empty means none
+	Local    string        // a folder, absolute; empty means none
+	Registry string        // a reference, as in registry.example.com/app:cache; empty means none
+	Write    bool          // builds write Registry
+	Send     time.Duration // how long sending caches may take, once the image is made
 }
 
 // Registry returns the settings of host, as an image reference names it. A

@@ -50,7 +50,7 @@ var table = []row{
 	{key: "gateway.public", kind: boolKind, initial: "false",
 		doc:     "Whether `outlast gateway` may listen where other machines reach it. They then pull what your logins may pull.",
 		at:      func(s *Settings) any { return &s.Gateway.Public },
-		project: func(*loader, any) string { return "only your own settings open the gateway to other machines" }},
+		project: notTaken("only your own settings open the gateway to other machines")},
 	{key: "packages.prepare", kind: boolKind, initial: "true",
 		doc: "Whether package managers in `RUN` are led through the gateway, by a copy of the Dockerfile with secret mounts.",
 		at:  func(s *Settings) any { return &s.Packages.Prepare }},
@@ -156,8 +156,15 @@ var table = []row{
 		at:      func(s *Settings) any { return &s.Cache.Local },
 		project: ownCachePath},
 	{key: "cache.registry", kind: referenceKind,
-		doc: "An image with a build cache, as in `registry.example.com/app:cache`, which builds read. By default there is none.",
+		doc: "An image with a build cache, as in `registry.example.com/app:cache`, which builds read and, once they have succeeded, write anew. By default there is none.",
 		at:  func(s *Settings) any { return &s.Cache.Registry }},
+	{key: "cache.write", kind: boolKind, initial: "true",
+		doc:     "Whether builds write `cache.registry`. By default they do, unless a project's file named it: what is sent goes with your login.",
+		at:      func(s *Settings) any { return &s.Cache.Write },
+		project: notTaken("a project's file does not decide what is written with your login")},
+	{key: "cache.send", kind: timeoutKind, initial: "2m",
+		doc: "How long a build that has succeeded may take to send caches to registries. What was sent by then is not sent again by the next build.",
+		at:  func(s *Settings) any { return &s.Cache.Send }},
 }
 
 // optional are the keys whose default is to have no value.
@@ -227,6 +234,11 @@ func ownCachePath(l *loader, at any) string {
 		return ""
 	}
 	return "a project's file keeps its cache inside the project"
+}
+
+// notTaken keeps a setting out of the hands of a project's file.
+func notTaken(why string) func(*loader, any) string {
+	return func(*loader, any) string { return why }
 }
 
 func loopbackOnly(_ *loader, at any) string {
