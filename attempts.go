@@ -165,12 +165,19 @@ func (b *build) spent() bool {
 	return context == "-"
 }
 
+// heal makes the builder collect what it holds on to for nothing: spoiled
+// bytes, and what a step left on a full disk.
 func (b *build) heal(ctx context.Context) error {
+	spoiled := b.past[len(b.past)-1].Spoiled != ""
 	h, ok := b.engine.(Healer)
-	if !ok {
+	switch {
+	case !ok && spoiled:
 		return errors.New("this engine cannot let go of spoiled bytes")
+	case !ok:
+		return nil
+	case spoiled:
+		b.note("the builder kept a spoiled download: it was made to let go of it, and the build is tried once more")
 	}
-	b.note("the builder kept a spoiled download: it was made to let go of it, and the build is tried once more")
 	return h.Heal(ctx)
 }
 

@@ -45,6 +45,9 @@ func TestTryingAgain(t *testing.T) {
 	stuck := enginetest.Script{Hang: true, Events: []engine.Event{
 		enginetest.Vertex("exporting cache to registry", func(v *client.Vertex) { v.Started = &began })}}
 	hang := enginetest.Script{Hang: true}
+	silent := enginetest.Script{Hang: true, Events: []engine.Event{
+		enginetest.Vertex("exporting to image", func(v *client.Vertex) { v.Started = &began }),
+		{Status: &client.SolveStatus{Statuses: []*client.VertexStatus{{ID: "pushing layers", Name: "pushing layers"}}}}}}
 	good := enginetest.Script{}
 	for _, tt := range []struct {
 		name     string
@@ -77,6 +80,10 @@ func TestTryingAgain(t *testing.T) {
 				return slices.Equal(r.Args, []string{"--push", "-t", "r.example.com/x:1", "."})
 			}},
 		{"the push hangs when only that is left", []enginetest.Script{push, hang}, []string{"--push"}, func(s *config.Settings) { s.Build.Idle = time.Hour }, record.NoSource, 2, 10 * time.Minute, 11 * time.Minute, nil},
+		{"a push without a sign of life: no step runs again", []enginetest.Script{silent, good}, []string{"--push", "--no-cache", "-t", "r.example.com/x:1"}, nil, record.Built, 2, 10 * time.Minute, 11 * time.Minute,
+			func(r engine.Request) bool {
+				return slices.Equal(r.Args, []string{"--push", "-t", "r.example.com/x:1", "."})
+			}},
 		{"the builder goes away and comes back", []enginetest.Script{lost, good}, nil, nil, record.Built, 2, time.Second / 2, time.Second, nil},
 		{"the builder stays away", []enginetest.Script{lost}, nil, nil, record.NoEngine, 3, time.Second, 3 * time.Second, nil},
 		{"no sign of life, once", []enginetest.Script{hang, good}, nil, nil, record.Built, 2, 10 * time.Minute, 11 * time.Minute, nil},

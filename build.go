@@ -54,7 +54,7 @@ type Options struct {
 	Progress *Progress
 
 	// Engine builds. Nil means buildx, with the builder that it chooses. One
-	// that is given may also be a Reacher, a Healer and a Holder.
+	// that is given may also be a Reacher, a Healer, a Holder and a Grounder.
 	Engine engine.Engine
 
 	// Chosen is told of the builder, before anything else; Emit, what happens
@@ -254,6 +254,8 @@ func (o onBuilder) Shares(network string) (bool, string) { return o.Builder.Shar
 func (o onBuilder) Layouts(ctx context.Context) bool { return o.Builder.Layouts(ctx, o.env) }
 
 func (o onBuilder) Heal(ctx context.Context) error { return o.Builder.Heal(ctx, o.env) }
+
+func (o onBuilder) Ground(ctx context.Context) engine.Ground { return o.Builder.Ground(ctx) }
 
 func (o onBuilder) Local(ctx context.Context, refs, platforms []string) ([]string, error) {
 	return o.Builder.Local(ctx, o.env, refs, platforms)

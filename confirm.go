@@ -124,3 +124,11 @@ func (b *build) targets() []dockerfile.Need {
 	}
 	return all
 }
+
+// target is the registry that the image is pushed to first, or "".
+func (b *build) target() string {
+	for _, n := range b.targets() {
+		return n.Host
+	}
+	return ""
+}

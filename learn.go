@@ -57,10 +57,11 @@ func (b *build) learn(ctx context.Context, p plan.Plan, r engine.Result, err err
 	past := plan.Past{Plan: p, Spoiled: r.Spoiled, Unreachable: r.GatewayUnreachable, Diagnosis: diagnosis(r, err), After: fault.After(err)}
 	var over *LimitError
 	past.TimedOut = errors.As(err, &over) && !over.Silent
-	past.Made = over != nil && exportsCache(over.Step)
-	step := r.FailedStep()
+	past.Made = over != nil && (over.Push || exportsCache(over.Step))
+	name, step := "", r.FailedStep()
 	if step != nil {
-		past.Made = made(step)
+		name = step.Name
+		past.Made = past.Made || made(step)
 		past.Stage, _ = stageOf(step.Name)
 		past.Swallowed = past.Diagnosis.Consequence() && swallowed(r, past.Stage)
 	}
@@ -73,7 +74,11 @@ func (b *build) learn(ctx context.Context, p plan.Plan, r engine.Result, err err
 			past.Diagnosis, past.After = ofFailure(missing[0]), missing[0].After()
 		}
 	}
+	if over != nil && over.Push {
+		past.Diagnosis.Service, past.Diagnosis.Endpoint = "registry", b.target()
+	}
 	past.Diagnosis = b.confirm(ctx, past.Diagnosis)
+	b.shortage(ctx, name, &past)
 	d := past.Diagnosis
 	b.run.Attempts[len(b.run.Attempts)-1].Diagnosis = &d
 	return past, b.explain(err, d)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ type LimitError struct {
 	Silent bool          // without a sign of life, that is; else all of the attempt's time
 	What   string        // whose limit it is, as settings name it
 	Step   string        // what was under way
+	Push   bool          // that was the push of a made image
 }
 
 // Error says what took how long, and whose limit it was.
@@ -30,6 +32,9 @@ func (e *LimitError) Error() string {
 	}
 	if e.Step != "" {
 		text += ", in " + e.Step
+	}
+	if e.Push {
+		text += ", pushing"
 	}
 	return text
 }
@@ -107,7 +112,7 @@ func (l limit) guard(ctx context.Context, w *watch, end context.CancelCauseFunc)
 				timer.Reset(l.after)
 				continue
 			}
-			end(&LimitError{Took: l.after, Silent: l.silent, What: l.what, Step: w.step()})
+			end(&LimitError{Took: l.after, Silent: l.silent, What: l.what, Step: w.step(), Push: w.pushing()})
 			return
 		}
 	}
@@ -121,6 +126,7 @@ type watch struct {
 	mu    sync.Mutex
 	sizes map[string]int64 // of transfers: what repeats itself is no progress
 	last  string           // the step that began last and has not ended
+	sends bool             // it has begun to push the image
 }
 
 func (w *watch) alive() {
@@ -154,7 +160,7 @@ func (w *watch) moves(s *client.SolveStatus) bool {
 		case v.Completed != nil && w.last == v.Name:
 			w.last = ""
 		case v.Completed == nil && v.Started != nil:
-			w.last = v.Name
+			w.last, w.sends = v.Name, false
 		}
 	}
 	for _, st := range s.Statuses {
@@ -166,12 +172,21 @@ func (w *watch) moves(s *client.SolveStatus) bool {
 		if known && before == st.Current && st.Completed == nil {
 			continue
 		}
+		w.sends = w.sends || strings.HasPrefix(st.ID, "pushing ") && strings.HasPrefix(w.last, "exporting to ")
 		if !known && len(w.sizes) >= maxWatched {
 			clear(w.sizes)
 		}
 		w.sizes[key], moved = st.Current, true
 	}
 	return moved
+}
+
+// pushing reports whether what is under way is the push of a made image
+// (BuildKit, exporter/containerimage: "pushing layers", "pushing manifest for …").
+func (w *watch) pushing() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.sends
 }
 
 func (w *watch) step() string {

@@ -32,6 +32,10 @@ type Diagnosis struct {
 	Hint          string     `json:"hint"`    // what to do, a clause for people
 	Pattern       string     `json:"pattern"` // Name of the Pattern; empty where none matched
 
+	// Asked is how much disk or memory was asked for and not there, in bytes; 0
+	// where nobody said, or nothing was lacking.
+	Asked int64 `json:"asked,omitempty"`
+
 	// Answer is what the suspected service said afterwards; nil where nobody
 	// asked it. A log alone has none.
 	Answer *Answer `json:"answer,omitempty"`

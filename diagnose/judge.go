@@ -130,6 +130,9 @@ func (l *log) diagnosis(h hit) Diagnosis {
 	if d.Hint == "" {
 		d.Hint = d.Kind.Hint()
 	}
+	if d.Kind == fault.Resource {
+		d.Asked = l.asked()
+	}
 	d.Confidence = confidence(h)
 	return d
 }

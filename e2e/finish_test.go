@@ -54,4 +54,33 @@ func TestAnImageThatWasMadeIsFinished(t *testing.T) {
 			t.Errorf("the step ran %d times, want once", n)
 		}
 	})
+	for _, tt := range []struct {
+		name string
+		on   faultnet.Script
+		args []string
+		code int
+		text string
+	}{
+		{"a push that hangs once is begun again", faultnet.Script{{Method: "POST", On: faultnet.First(1), Fault: faultnet.Hang()}}, nil, 0, "could not be sent"},
+		{"a push that hangs for ever has an end", faultnet.Script{{Method: "POST", Fault: faultnet.Hang()}}, []string{"--attempts", "2"}, 3, "in exporting to image, pushing"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			address, asked := flaky(t, 0)
+			r := testenv.NewRegistry(t, testenv.RegistryOptions{})
+			backend, err := faultnet.NewProxy(r.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			door := &faultnet.Service{Backend: backend, Script: tt.on}
+			start(t, door)
+			got := b.build(b.context("FROM alpine:3\nRUN wget -qO /got http://"+address+"/\n"), append(tt.args, "-t", door.Host()+"/app:1", "--push", "--no-cache", "--idle-timeout", "3s")...)
+			got.want(t, tt.code, "2 attempts", tt.text, door.Host()+" was asked again: it answers well")
+			if n := asked.Load(); n != 1 {
+				t.Errorf("the step ran %d times, want once", n)
+			}
+			if got.took.Seconds() > 45 {
+				t.Errorf("took %v", got.took)
+			}
+		})
+	}
 }

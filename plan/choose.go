@@ -73,6 +73,8 @@ var rules = []rule{
 		"the builder kept a spoiled download: a prune that matches nothing makes it let go"},
 	{"substitute", func(in Input) bool { return len(in.last().Absent) > 0 && in.otherSubstitutes() }, again, nil,
 		"no source has an image that the Dockerfile names a substitute for"},
+	{"room", func(in Input) bool { return in.last().Freed > 0 && !in.roomMade() }, again, heal,
+		"the disk was full, and the local store made room on it: the steps that are finished stay, the rest is tried once more"},
 	{"time", func(in Input) bool { return in.last().TimedOut }, none, nil, ""},
 	{"cache", func(in Input) bool {
 		return in.last().cache() && (in.last().Plan.UsersCaches || len(in.last().Plan.Caches) > 0)

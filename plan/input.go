@@ -43,6 +43,7 @@ type Past struct {
 	Stage       string        // of the step that failed, as the builder shows it; empty where no step failed
 	Made        bool          // the image was made: the export of a cache failed, or the push
 	After       time.Duration // what the service that failed asked to wait; 0: nothing
+	Freed       int64         // bytes that were freed on the disk that was full; 0: none
 	TimedOut    bool          // the attempt took all the time of its strategy
 }
 
@@ -83,6 +84,12 @@ func (in Input) tried(road Road) bool {
 // its way while the builder was healed.
 func (in Input) healed() bool {
 	return slices.ContainsFunc(in.Past[:len(in.Past)-1], func(p Past) bool { return p.Spoiled == in.last().Spoiled })
+}
+
+// roomMade reports whether an attempt before the last one was given room
+// already: that did not help.
+func (in Input) roomMade() bool {
+	return slices.ContainsFunc(in.Past[:len(in.Past)-1], func(p Past) bool { return p.Freed > 0 })
 }
 
 // failures counts the attempts that a service made fail.
