@@ -111,7 +111,7 @@ func (b *build) open(ctx context.Context, host string) bool {
 		}
 	}
 	if refused != nil {
-		b.note(fmt.Sprintf("ADD from %s: not through the gateway: %v", host, refused))
+		b.note(fmt.Sprintf("%s: not through the gateway: %v", host, refused))
 	}
 	if b.opened == nil {
 		b.opened = make(map[string]bool)

@@ -44,7 +44,7 @@ var outside = []string{"internal/testenv", "internal/demo", "internal/outages", 
 // peers are the imports within a band that the design draws: a build has a
 // gateway, the daemon wires, the command line runs the daemon.
 var peers = map[string][]string{
-	".":               {"gateway", "gateway/oci", "gateway/gomod", "gateway/deb", "gateway/npm", "gateway/pypi", "gateway/web", "gateway/git", "gateway/forward", "report", "actcache"},
+	".":               {"gateway", "gateway/oci", "gateway/gomod", "gateway/deb", "gateway/apk", "gateway/npm", "gateway/pypi", "gateway/web", "gateway/git", "gateway/forward", "report", "actcache"},
 	"cmd/outlast":     {"internal/cli"},
 	"internal/cli":    {"internal/daemon"},
 	"internal/daemon": {},

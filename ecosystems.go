@@ -10,6 +10,7 @@ import (
 
 	"github.com/outlast-build/outlast/fetch"
 	"github.com/outlast-build/outlast/gateway"
+	"github.com/outlast-build/outlast/gateway/apk"
 	"github.com/outlast-build/outlast/gateway/deb"
 	"github.com/outlast-build/outlast/gateway/forward"
 	"github.com/outlast-build/outlast/gateway/git"
@@ -109,6 +110,7 @@ func (g *Gateway) addPackages(o GatewayOptions) {
 		}
 	}
 	g.addFiles(o, warn)
+	g.addApk(o, warn)
 	g.addProxy(o, warn)
 }
 
@@ -130,6 +132,18 @@ func (g *Gateway) addFiles(o GatewayOptions, warn func(error)) {
 	if g.store != nil {
 		g.git.Store = g.store
 	}
+}
+
+// addApk adds repositories of Alpine packages: those of the settings, and those
+// that base images name.
+func (g *Gateway) addApk(o GatewayOptions, warn func(error)) {
+	sites, err := gateway.NewSites(o.Packages.Apk)
+	if err != nil {
+		warn(err)
+		return
+	}
+	g.apk = sites
+	g.add("apk", apk.Prefix, g.mirrorOf(new(apk.Protocol), g.strict, sites.Upstreams, o))
 }
 
 func (g *Gateway) add(manager, prefix string, m *gateway.Mirror) {

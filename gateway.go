@@ -38,6 +38,7 @@ type Gateway struct {
 
 	services []service      // all the other ecosystems
 	npmHost  string         // of npm's registry
+	apk      *gateway.Sites // nil where there is nothing for it
 	git      *git.Proxy     // nil where there is nothing for it
 	guarded  *fetch.Fetcher // for hosts that a client names
 	strict   *fetch.Fetcher // for hosts that a Dockerfile names

@@ -24,6 +24,7 @@ type PackageSources struct {
 	Go  gomod.Settings
 	NPM npm.Settings
 	Apt []gateway.Site
+	Apk []gateway.Site
 
 	// Files are web servers that ADD may ask, and their mirrors.
 	Files []gateway.Site
@@ -60,8 +61,8 @@ func FindPackages(ctx context.Context, s config.Settings, env []string, managers
 		p.Python = c.pipSettings(s.Packages.Pip)
 	}
 	both.Wait()
-	p.Apt, p.Files = sitesOf(s.Packages.Apt), sitesOf(s.Packages.Files)
-	p.Hosts = append(slices.Clone(s.Packages.Hosts), meant(slices.Concat(p.Apt, p.Files))...)
+	p.Apt, p.Apk, p.Files = sitesOf(s.Packages.Apt), sitesOf(s.Packages.Apk), sitesOf(s.Packages.Files)
+	p.Hosts = append(slices.Clone(s.Packages.Hosts), meant(slices.Concat(p.Apt, p.Apk, p.Files))...)
 	return p
 }
 

@@ -49,10 +49,11 @@ func (b *build) prepare(ctx context.Context, rec recipe, unknown []string, req *
 		return
 	}
 	args := b.args()
+	repositories := b.repositories(ctx, rec, managers, unknown)
 	p, err := dockerfile.Prepare(rec.text, dockerfile.PrepareOptions{
 		Options: dockerfile.Options{Target: args.Target(), Args: args.BuildArgs(b.getenv), Platforms: args.Platforms(b.getenv),
 			Contexts: slices.Sorted(maps.Keys(args.Contexts()))},
-		Managers: managers, Env: b.mirror.env(ctx, rec, unknown),
+		Managers: managers, Env: b.mirror.env(ctx, rec, unknown), Lists: known(repositories),
 	})
 	if err != nil {
 		b.note(fmt.Sprintf("%s in RUN: not through the gateway: %v", strings.Join(managers, ", "), err))
@@ -69,6 +70,9 @@ func (b *build) prepare(ctx context.Context, rec recipe, unknown []string, req *
 		req.Added = append(req.Added, e.Text)
 	}
 	req.Secrets = b.mirror.secrets(b.proxied())
+	for image, list := range repositories {
+		req.Secrets[dockerfile.ImageSecret(image).ID] = list
+	}
 }
 
 // managers are the package managers that RUNs of the build may call.

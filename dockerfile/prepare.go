@@ -45,6 +45,10 @@ type PrepareOptions struct {
 	// Env is what base images set, by the image in full, for all platforms.
 	// What an image sets that is not here is not known.
 	Env map[string][]string
+
+	// Lists are the base images, in full, whose list of apk's repositories is
+	// known, so that their ImageSecret can be given.
+	Lists map[string]bool
 }
 
 // Prepare finds the RUNs that use one of the package managers, and adds the
@@ -61,7 +65,7 @@ func Prepare(src []byte, o PrepareOptions) (Preparation, error) {
 	if err != nil {
 		return Preparation{}, &Error{Err: err}
 	}
-	votes := make(map[vote]string) // why not, or ""
+	votes := make(map[vote]verdict)
 	for _, target := range targets {
 		if err := o.collect(src, build, target, votes); err != nil {
 			return Preparation{}, err
@@ -80,8 +84,11 @@ type vote struct {
 	manager string
 }
 
+// A verdict says why a RUN is left alone, or of which image its secret is.
+type verdict struct{ why, image string }
+
 // collect goes through the RUNs of a build for one platform.
-func (o PrepareOptions) collect(src []byte, build, target ocispecs.Platform, votes map[vote]string) error {
+func (o PrepareOptions) collect(src []byte, build, target ocispecs.Platform, votes map[vote]verdict) error {
 	file, err := parse(src)
 	if err != nil {
 		return err
@@ -98,11 +105,19 @@ func (o PrepareOptions) collect(src []byte, build, target ocispecs.Platform, vot
 			if n.Kind != Packages || carrier == nil || !slices.Contains(o.Managers, n.Ref) {
 				continue
 			}
-			v := vote{c.line, n.Ref}
-			why := carrier.refusal(s.env, o.baseEnv(s), text, string(src))
-			if votes[v] == "" {
-				votes[v] = why
+			now := verdict{why: carrier.refusal(s.env, o.baseEnv(s), text, string(src))}
+			if carrier.image && now.why == "" {
+				now = o.imageVerdict(s, c, cmd, text)
 			}
+			v := vote{c.line, n.Ref}
+			before, voted := votes[v]
+			switch {
+			case voted && before.why == "" && now.why == "" && before.image != now.image:
+				now = verdict{why: "its platforms have different base images"}
+			case before.why != "":
+				now = before
+			}
+			votes[v] = now
 		}
 	}
 	_, err = g.needs(lines, nil)
@@ -112,20 +127,32 @@ func (o PrepareOptions) collect(src []byte, build, target ocispecs.Platform, vot
 // baseEnv is what the image sets that a stage begins with, or began with that
 // it stands on. It is nil where that is not known.
 func (o PrepareOptions) baseEnv(s *stage) []string {
+	name, ok := baseOf(s)
+	if !ok {
+		return nil
+	}
+	if name == scratch {
+		return []string{}
+	}
+	return o.Env[name]
+}
+
+// baseOf is the image, in full, that a stage stands on, or scratch.
+func baseOf(s *stage) (string, bool) {
 	for s.base != nil {
 		s = s.base
 	}
 	if s.replaced {
-		return nil
+		return "", false
 	}
 	if s.baseName == scratch {
-		return []string{}
+		return scratch, true
 	}
 	named, err := reference.ParseNormalizedNamed(s.baseName)
 	if err != nil {
-		return nil
+		return "", false
 	}
-	return o.Env[reference.TagNameOnly(named).String()]
+	return reference.TagNameOnly(named).String(), true
 }
 
 // refusal says why a RUN stays as it is, or nothing.
@@ -153,23 +180,26 @@ func (c *carrier) refusal(e env, base []string, run, file string) string {
 }
 
 // decide makes edits of the votes.
-func decide(src []byte, votes map[vote]string) Preparation {
+func decide(src []byte, votes map[vote]verdict) Preparation {
 	var p Preparation
-	byLine := make(map[int][]string)
-	for v, why := range votes {
+	byLine, images := make(map[int][]string), make(map[int]string)
+	for v, verdict := range votes {
 		_, ok := runAt(src, v.line)
 		if !ok {
 			continue // an ONBUILD of a stage before, which is not at this place
 		}
-		if why != "" {
-			p.Left = append(p.Left, Left{v.line, v.manager, why})
+		if verdict.why != "" {
+			p.Left = append(p.Left, Left{v.line, v.manager, verdict.why})
 			continue
+		}
+		if verdict.image != "" {
+			images[v.line] = verdict.image
 		}
 		byLine[v.line] = append(byLine[v.line], v.manager)
 	}
 	for line, managers := range byLine {
 		at, _ := runAt(src, line)
-		p.Edits = append(p.Edits, Edit{At: at, Text: mountsFor(managers)})
+		p.Edits = append(p.Edits, Edit{At: at, Text: mountsFor(managers, images[line])})
 		p.Managers = append(p.Managers, managers...)
 	}
 	slices.Sort(p.Managers)
@@ -183,13 +213,17 @@ func decide(src []byte, votes map[vote]string) Preparation {
 
 // mountsFor writes the mounts in the order of the table, each once: npm and
 // pnpm share theirs.
-func mountsFor(managers []string) string {
+func mountsFor(managers []string, image string) string {
 	var b strings.Builder
 	for _, c := range carriers {
 		if !slices.ContainsFunc(c.managers, func(m string) bool { return slices.Contains(managers, m) }) {
 			continue
 		}
-		for _, s := range c.secrets {
+		secrets := c.secrets
+		if c.image {
+			secrets = []Secret{ImageSecret(image)}
+		}
+		for _, s := range secrets {
 			b.WriteString(" " + s.Mount())
 		}
 	}

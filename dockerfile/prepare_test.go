@@ -21,10 +21,13 @@ const (
 	pipMount = " --mount=type=secret,id=outlast-pip,target=/dev/outlast/pip.conf,mode=0444 --mount=type=secret,id=outlast-pip-config,env=PIP_CONFIG_FILE"
 )
 
+var apkMount = " " + dockerfile.ImageSecret("docker.io/library/base:latest").Mount()
+
 func prepareAll(src string, change func(*dockerfile.PrepareOptions)) (dockerfile.Preparation, error) {
 	o := dockerfile.PrepareOptions{
 		Options:  dockerfile.Options{Args: map[string]string{}, BuildPlatform: "linux/amd64"},
 		Managers: dockerfile.Carried(),
+		Lists:    map[string]bool{"docker.io/library/base:latest": true},
 		Env:      map[string][]string{"docker.io/library/base:latest": {"PATH=/bin"}, "docker.io/library/own:latest": {"GOPROXY=https://proxy.example.com"}},
 	}
 	if change != nil {
@@ -34,7 +37,7 @@ func prepareAll(src string, change func(*dockerfile.PrepareOptions)) (dockerfile
 }
 
 // In the tables «go» stands for the mounts that are added.
-var marks = strings.NewReplacer("«go»", goMount, "«apt»", aptMount, "«npm»", npmMount, "«pip»", pipMount)
+var marks = strings.NewReplacer("«go»", goMount, "«apt»", aptMount, "«npm»", npmMount, "«pip»", pipMount, "«apk»", apkMount)
 var unmark = regexp.MustCompile(`«\w+»`)
 
 func TestPrepare(t *testing.T) {
@@ -70,6 +73,13 @@ func TestPrepare(t *testing.T) {
 		{"scratch says nothing", "FROM scratch\nCOPY go /\nRUN«go» [\"/go\", \"mod\", \"download\"]\n"},
 		{"npm's global file is the user's", "FROM base\nRUN npm config set registry https://npm.example.com --location=global\nRUN npm ci\n"},
 		{"a proxy is the user's", "FROM base\nENV http_proxy=http://proxy.example.com:3128\nRUN apt-get update\n"},
+		{"apk", "FROM base AS a\nCOPY x /app/\nFROM a\nRUN«apk» apk add --no-cache git\nRUN«apk» apk update && apk add git && rm -rf /var/cache/apk/*\n"},
+		{"apk beside others", "FROM base\nRUN«go»«apk» apk --no-cache add go && go mod download\n"},
+		{"apk that keeps an index", "FROM base\nRUN apk update\nRUN apk add --no-cache a && apk add b\n"},
+		{"apk in an image of which nothing is known", "FROM other\nRUN apk add --no-cache git\n"},
+		{"apk with repositories of the user's", "FROM base\nRUN echo https://apk.example.com/x >>/etc/apk/repositories\nRUN apk add --no-cache git\n"},
+		{"apk below files of the user's", "FROM base AS a\nCOPY rootfs/ /\nFROM a\nRUN apk add --no-cache git\n"},
+		{"apk above files of the user's", "FROM base\nRUN«apk» apk add --no-cache git\nCOPY rootfs/ /\n"},
 		{"new frontends", "# syntax=docker/dockerfile:1\nFROM base\nRUN«go» go mod download\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -126,6 +136,16 @@ func TestPlatformsShareTheFile(t *testing.T) {
 	}
 }
 
+func TestPlatformsWithListsOfTheirOwn(t *testing.T) {
+	p, err := prepareAll("FROM base AS amd64\nFROM third AS arm64\nFROM ${TARGETARCH}\nRUN apk add --no-cache git\n", func(o *dockerfile.PrepareOptions) {
+		o.Platforms = []string{"linux/amd64", "linux/arm64"}
+		o.Lists["docker.io/library/third:latest"] = true
+	})
+	if err != nil || len(p.Edits) > 0 || len(p.Left) != 1 || p.Left[0].Why != "its platforms have different base images" {
+		t.Errorf("got %+v, %v, want the RUN left alone", p, err)
+	}
+}
+
 func TestOnlyTheManagersThatAreAskedFor(t *testing.T) {
 	p, err := prepareAll("FROM base\nRUN apt-get update && npm ci\n", func(o *dockerfile.PrepareOptions) { o.Managers = []string{"npm"} })
 	if err != nil || len(p.Edits) != 1 || p.Edits[0].Text != npmMount {
@@ -133,7 +153,7 @@ func TestOnlyTheManagersThatAreAskedFor(t *testing.T) {
 	}
 }
 
-var ours = regexp.MustCompile(` --mount=type=secret,id=outlast-[a-z-]+,(env=\w+|target=/dev/outlast/[a-z.]+,mode=0444)`)
+var ours = regexp.MustCompile(` --mount=type=secret,id=outlast-[a-z-]+,(env=\w+|target=/dev/outlast/[a-z.]+,mode=0444)| --mount=type=secret,id=outlast-apk-[0-9a-f]{8},target=/etc/apk/repositories,mode=0444`)
 
 // FuzzPrepare: the edited file has every byte of the original in its order,
 // BuildKit's parser reads it, in the same lines, and what it reads differs by

@@ -1,6 +1,7 @@
 package dockerfile
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,6 +28,7 @@ func (s Secret) Mount() string {
 // A carrier is how settings reach a package manager. Wherever a manager reads
 // a file that everything else the user says wins over, that file is taken.
 type carrier struct {
+	image    bool // the secret is of the base image: see ImageSecret
 	managers []string
 	secrets  []Secret
 	own      []string // variables by which a user says it himself
@@ -58,9 +60,24 @@ var carriers = []carrier{
 		managers: strings.Fields("pip"), own: strings.Fields("PIP_CONFIG_FILE PIP_INDEX_URL"),
 		secrets: []Secret{{ID: "outlast-pip", File: "/dev/outlast/pip.conf"}, {ID: "outlast-pip-config", Env: "PIP_CONFIG_FILE"}},
 	},
+	{
+		// apk knows no variable, and no other file.
+		managers: strings.Fields("apk"), image: true,
+		said: []string{"/etc/apk", "setup-apkrepos", "--repositories-file"},
+	},
 }
 
-// Secrets lists the secrets of all package managers.
+// ApkRepositories is the file by which an image says where apk's packages are.
+const ApkRepositories = "/etc/apk/repositories"
+
+// ImageSecret is what stands for a file of a base image, given in full: apk's
+// list of repositories. It has its own name for each image, since images differ
+// in what theirs says.
+func ImageSecret(image string) Secret {
+	return Secret{ID: fmt.Sprintf("outlast-apk-%.4x", sha256.Sum256([]byte(image))), File: ApkRepositories}
+}
+
+// Secrets lists the secrets of all package managers, but for those of images.
 func Secrets() []Secret {
 	var all []Secret
 	for _, c := range carriers {

@@ -15,6 +15,7 @@ type Packages struct {
 	Pip     []string // addresses of an index of Python packages and of what stands in for it
 	Private []string // npm packages and scopes that the registry alone is asked for
 	Apt     []string // PLACE=ADDRESS: mirrors of repositories
+	Apk     []string // PLACE=ADDRESS: the same of Alpine's
 	Files   []string // PLACE=ADDRESS: mirrors of what ADD asks for
 	Hosts   []string // HOST or HOST:PORT that may be at no public address
 }
