@@ -122,6 +122,15 @@ func Build(ctx context.Context, o Options) (record.Run, error) {
 	return b.run.Redacted(redact.ForBuild(b.Args, b.environ()).Text), err
 }
 
+// projectOf is the folder that a build is of: its context where that is on
+// this disk, else where it was started.
+func projectOf(o Options) string {
+	if context, _ := buildx.ReadArgs(o.Args).Context(); context != "" && context != "-" && !remote(context) {
+		return against(o.Dir, context)
+	}
+	return o.Dir
+}
+
 func (b *build) environ() []string {
 	if b.Env == nil {
 		return os.Environ()
@@ -136,7 +145,7 @@ func newBuild(o Options) *build {
 	}
 	return &build{Options: o, ledger: new(record.Ledger), board: new(health.Board),
 		waits: backoff.Budget{Left: o.Settings.Build.Wait},
-		run:   &record.Run{ID: rand.Text(), Version: o.Version, Started: time.Now()}}
+		run:   &record.Run{ID: rand.Text(), Kind: record.KindBuild, Version: o.Version, Started: time.Now(), Context: Surroundings(o.Env, projectOf(o))}}
 }
 
 func (b *build) do(ctx context.Context) error {

@@ -29,7 +29,7 @@ func (s *Store) Add(ctx context.Context, runs ...record.Run) (added int, err err
 			return err
 		}
 		defer unlock()
-		added, err = insert(ctx, db, rows)
+		added, err = s.insert(ctx, db, rows)
 		return err
 	})
 	if err != nil {
@@ -53,7 +53,7 @@ func rowOf(r record.Run) (row, error) {
 	return row{r, r.Started.UnixMicro(), data}, err
 }
 
-func insert(ctx context.Context, db *sql.DB, rows []row) (added int, err error) {
+func (s *Store) insert(ctx context.Context, db *sql.DB, rows []row) (added int, err error) {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return 0, err
@@ -71,6 +71,9 @@ func insert(ctx context.Context, db *sql.DB, rows []row) (added int, err error) 
 			return 0, err
 		}
 		added++
+	}
+	if err := s.trim(ctx, tx, added); err != nil {
+		return 0, err
 	}
 	return added, tx.Commit()
 }

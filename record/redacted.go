@@ -7,7 +7,7 @@ import "encoding/json"
 // writes a record calls it once, at the end. Where clean leaves no record that
 // can be read, nothing but how and when the run ended is returned.
 func (r Run) Redacted(clean func(string) string) Run {
-	bare := Run{ID: r.ID, Started: r.Started, Ended: r.Ended, Outcome: r.Outcome}
+	bare := Run{ID: r.ID, Kind: r.Kind, Started: r.Started, Ended: r.Ended, Outcome: r.Outcome}
 	data, err := json.Marshal(r)
 	if err != nil {
 		return bare

@@ -47,6 +47,7 @@ type check struct {
 	format    string
 	failUnder int
 	watch     time.Duration
+	unkept    bool
 }
 
 func (a *app) checkCommand() *cobra.Command {
@@ -68,7 +69,11 @@ func (a *app) checkCommand() *cobra.Command {
 			if err := k.allowed(cmd.Flags().Changed("watch")); err != nil {
 				return err
 			}
-			loaded, err := a.settings(k.projects())
+			var flags []config.Flag
+			if k.unkept {
+				flags = append(flags, config.Flag{Name: "--no-history", Key: "history.keep", Value: "false"})
+			}
+			loaded, err := a.settings(k.projects(), flags...)
 			if err != nil {
 				return err
 			}
@@ -77,6 +82,7 @@ func (a *app) checkCommand() *cobra.Command {
 	}
 	c.Flags().IntVar(&k.failUnder, "fail-under", 0, "end with 1 if the percent that decides is under `N`")
 	c.Flags().DurationVar(&k.watch, "watch", 0, "look again and again, with `TIME` in between, until Ctrl-C")
+	c.Flags().BoolVar(&k.unkept, "no-history", false, "keep no record of this check")
 	formatFlag(c, &k.format, "text", "json")
 	return c
 }
@@ -126,6 +132,7 @@ func (a *app) check(ctx context.Context, k check, s config.Settings) error {
 		if err := a.printCard(k, card, strategy); err != nil {
 			return err
 		}
+		a.keepCheck(k, card, strategy, s.History)
 		if k.watch == 0 {
 			return a.under(k, card)
 		}

@@ -28,6 +28,7 @@ var ownFlags = []ownFlag{
 	{"bundle", "DIR", "write a folder for a ticket: record, report, log of the failing step, versions, settings; no secrets"},
 	{"report", "FILE", "write a report, by the ending .html, .md, .txt, .json or .env (may be repeated)"},
 	{"offline", "", "build from the local store alone: no service is asked"},
+	{"no-history", "", "keep no record of this build"},
 	{"no-gateway", "", "let the builder ask the registries itself, as stock buildx does"},
 }
 
@@ -101,6 +102,9 @@ func (p picked) settings() []config.Flag {
 		if v := p.own[f.name]; len(v) > 0 {
 			flags = append(flags, config.Flag{Name: "--" + f.name, Key: f.key, Value: p.last(f.name)})
 		}
+	}
+	if p.last("no-history") == "true" {
+		flags = append(flags, config.Flag{Name: "--no-history", Key: "history.keep", Value: "false"})
 	}
 	if p.last("no-retry") == "true" {
 		flags = append(flags, config.Flag{Name: "--no-retry", Key: "build.attempts", Value: "1"})

@@ -548,6 +548,10 @@ func TestProjectFilesAreNotTrusted(t *testing.T) {
 			func(h *home, s config.Settings) bool { return s.Gateway.Listen == "127.0.0.1:5100" }},
 		{"another port of this machine", "", "gateway: {listen: 'localhost:5101'}", "",
 			func(h *home, s config.Settings) bool { return s.Gateway.Listen == "localhost:5101" }},
+		{"the history", "", "history: {keep: false, path: .outlast, age: 1d, size: 1MB}", "history.keep: not taken: only your own settings",
+			func(h *home, s config.Settings) bool {
+				return s.History == config.History{Keep: true, Path: filepath.Join(h.dir, ".local/state/outlast"), Age: 365 * 24 * time.Hour, Size: 1 << 30}
+			}},
 		{"a store elsewhere", "", "store: {path: /var/lib/other, size: 1B}", "store.path: not taken: a project's file keeps its store inside the project",
 			func(h *home, s config.Settings) bool {
 				return s.Store.Path == filepath.Join(h.dir, ".cache/outlast") && s.Store.Size == 20<<30

@@ -71,6 +71,9 @@ var (
 	attemptsKind = kindOf("number", fmt.Sprintf("a whole number from 1 to %d", maxAttempts),
 		func(s string, _ place) (int, error) { return parseCount(s, 1, maxAttempts) },
 		func(v int) any { return strconv.Itoa(v) })
+	ageKind = kindOf("age", "a number of days, as in 90d, or 0 for no limit",
+		func(s string, _ place) (time.Duration, error) { return parseAge(s) },
+		func(v time.Duration) any { return formatAge(v) })
 	strategyKind = kindOf("word", "auto, optimal, resilient, conservative, emergency",
 		func(s string, _ place) (string, error) { return parseStrategy(s) },
 		func(v string) any { return v })
@@ -155,6 +158,31 @@ func parseTimeout(s string) (time.Duration, error) {
 		s = strconv.FormatUint(n, 10) + "s"
 	}
 	return parseDuration(s)
+}
+
+const day = 24 * time.Hour
+
+// parseAge reads a number of days, up to a century.
+func parseAge(s string) (time.Duration, error) {
+	if s == "0" {
+		return 0, nil
+	}
+	number, ok := strings.CutSuffix(s, "d")
+	n, err := strconv.ParseUint(number, 10, 31)
+	switch {
+	case !ok || err != nil || n == 0:
+		return 0, fmt.Errorf("%q is no number of days", s)
+	case n > 36500:
+		return 0, fmt.Errorf("%q is longer than a century", s)
+	}
+	return time.Duration(n) * day, nil
+}
+
+func formatAge(d time.Duration) string {
+	if d == 0 {
+		return "0"
+	}
+	return strconv.FormatInt(int64(d/day), 10) + "d"
 }
 
 // maxAttempts bounds what a slip of the pen can cost.

@@ -168,8 +168,12 @@ func (l *loader) textOf(key string) any {
 
 func (l *loader) initial(r row, at any) {
 	l.sources[r.key] = Source{Kind: Default}
-	if r.key == "store.path" {
+	switch r.key {
+	case "store.path":
 		l.settings.Store.Path = l.defaultStore()
+		return
+	case "history.path":
+		l.settings.History.Path = l.defaultHistory()
 		return
 	}
 	if optional[r.key] || r.key == "cache.write" && l.sources["cache.registry"].Kind == ProjectFile {
@@ -219,6 +223,10 @@ func (l *loader) xdg(name, below string) string {
 }
 
 func (l *loader) defaultStore() string { return l.xdg("XDG_CACHE_HOME", ".cache") }
+
+func (l *loader) defaultHistory() string {
+	return l.xdg("XDG_STATE_HOME", filepath.Join(".local", "state"))
+}
 
 // readFiles reads the file that is named, or else the user's and the
 // project's.

@@ -24,6 +24,7 @@ type Settings struct {
 	Thresholds Thresholds
 	Timeouts   Timeouts
 	Cache      Cache
+	History    History
 }
 
 // A Registry is where the images of one host come from.
@@ -91,6 +92,14 @@ type Cache struct {
 	Registry string        // a reference, as in registry.example.com/app:cache; empty means none
 	Write    bool          // builds write Registry
 	Send     time.Duration // how long sending caches may take, once the image is made
+}
+
+// History is the memory of runs.
+type History struct {
+	Keep bool          // runs are kept
+	Path string        // the folder, absolute; empty where none is known: then nothing is kept
+	Age  time.Duration // after which runs are dropped; 0 means never
+	Size int64         // the limit of the file in bytes; 0 means none
 }
 
 // Registry returns the settings of host, as an image reference names it. A

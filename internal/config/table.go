@@ -169,6 +169,22 @@ var table = []row{
 	{key: "cache.send", kind: timeoutKind, initial: "2m",
 		doc: "How long a build that has succeeded may take to send caches to registries. What was sent by then is not sent again by the next build.",
 		at:  func(s *Settings) any { return &s.Cache.Send }},
+	{key: "history.keep", kind: boolKind, initial: "true",
+		doc:     "Whether a record of each build and check is kept on this machine ([history.md](history.md)). Nothing is sent anywhere.",
+		at:      func(s *Settings) any { return &s.History.Keep },
+		project: notTaken("only your own settings say what is kept of your builds")},
+	{key: "history.path", kind: pathKind,
+		doc:     "The folder that keeps them. By default `$XDG_STATE_HOME/outlast`, or `~/.local/state/outlast`.",
+		at:      func(s *Settings) any { return &s.History.Path },
+		project: notTaken("only your own settings say what is kept of your builds")},
+	{key: "history.age", kind: ageKind, initial: "365d",
+		doc:     "How long they are kept.",
+		at:      func(s *Settings) any { return &s.History.Age },
+		project: notTaken("only your own settings say what is kept of your builds")},
+	{key: "history.size", kind: sizeKind, initial: "1GiB",
+		doc:     "How much the file may hold. Beyond it the oldest go first.",
+		at:      func(s *Settings) any { return &s.History.Size },
+		project: notTaken("only your own settings say what is kept of your builds")},
 }
 
 // optional are the keys whose default is to have no value.
