@@ -54,7 +54,8 @@ type Options struct {
 	Progress *Progress
 
 	// Engine builds. Nil means buildx, with the builder that it chooses. One
-	// that is given may also be a Reacher, a Healer, a Holder and a Grounder.
+	// that is given may also be a Reacher, a Healer, a Holder, a
+	// Grounder and a Returner.
 	Engine engine.Engine
 
 	// Chosen is told of the builder, before anything else; Emit, what happens
@@ -76,6 +77,13 @@ type Taker interface{ Layouts(context.Context) bool }
 // A Healer is an engine that can make its builder let go of spoiled bytes,
 // without touching what the user has.
 type Healer interface{ Heal(context.Context) error }
+
+// A Returner is an engine whose builder can go away and come back.
+type Returner interface {
+	// Returned looks for that builder, and starts nothing. It returns the
+	// engine to go on with, where the builder is there.
+	Returned(context.Context) (engine.Engine, bool)
+}
 
 // A Holder is an engine with images of its own, such as those of a Docker
 // Engine, that builds on it take in place of the registry's. Of the references,
@@ -238,7 +246,7 @@ func (b *build) chooseEngine(ctx context.Context, idle bool) error {
 
 // use builds on a builder from now on.
 func (b *build) use(chosen buildx.Builder) {
-	b.engine = onBuilder{&buildx.Engine{Builder: chosen}, b.Env}
+	b.engine = onBuilder{&buildx.Engine{Builder: chosen}, b.Env, b.args()}
 	passed := slices.DeleteFunc(slices.Clone(chosen.Passed), func(why string) bool { return strings.HasSuffix(why, ": not set") })
 	if len(passed) > 0 {
 		b.note(fmt.Sprintf("building on %s; passed over: %s", chosen.Origin, strings.Join(passed, "; ")))
@@ -253,7 +261,8 @@ func (b *build) use(chosen buildx.Builder) {
 // onBuilder is buildx with a builder, and what can be asked of that.
 type onBuilder struct {
 	*buildx.Engine
-	env []string
+	env  []string
+	args buildx.Args
 }
 
 func (o onBuilder) Reaches() (bool, string) { return o.Builder.Reaches() }
@@ -261,6 +270,14 @@ func (o onBuilder) Reaches() (bool, string) { return o.Builder.Reaches() }
 func (o onBuilder) Shares(network string) (bool, string) { return o.Builder.Shares(network) }
 
 func (o onBuilder) Layouts(ctx context.Context) bool { return o.Builder.Layouts(ctx, o.env) }
+
+func (o onBuilder) Returned(ctx context.Context) (engine.Engine, bool) {
+	found, err := buildx.Choose(ctx, buildx.Search{Args: o.args, Env: o.env, Idle: true})
+	if err != nil || found.Name != o.Builder.Name {
+		return nil, false
+	}
+	return onBuilder{&buildx.Engine{Builder: found}, o.env, o.args}, true
+}
 
 func (o onBuilder) Heal(ctx context.Context) error { return o.Builder.Heal(ctx, o.env) }
 

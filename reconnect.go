@@ -3,10 +3,10 @@ package outlast
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/outlast-build/outlast/backoff"
-	"github.com/outlast-build/outlast/engine/buildx"
 )
 
 // comingBack is how long the builder that went away is preferred to the next
@@ -17,16 +17,15 @@ const comingBack = 20 * time.Second
 // reconnect waits for the builder that went away, within the time for waiting,
 // and takes the next one where it stays away.
 func (b *build) reconnect(ctx context.Context) error {
-	lost, ok := b.engine.(onBuilder)
+	lost, ok := b.engine.(Returner)
 	if !ok {
 		return b.chooseEngine(ctx, false)
 	}
-	name := lost.Builder.Name
+	name, _, _ := strings.Cut(b.run.Builder, " (")
 	b.note(fmt.Sprintf("the builder %s went away: it is waited for", name))
 	for began, n := time.Now(), 1; ; n++ {
-		found, err := buildx.Choose(ctx, buildx.Search{Args: b.args(), Env: b.Env, Idle: true})
-		if err == nil && found.Name == name {
-			b.use(found)
+		if again, ok := lost.Returned(ctx); ok {
+			b.engine = again
 			b.note(fmt.Sprintf("the builder %s is back", name))
 			return nil
 		}

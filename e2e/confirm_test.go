@@ -40,6 +40,14 @@ func TestASuspicionIsChecked(t *testing.T) {
 			t.Errorf("the service was asked %d times, want by one attempt and once after", n)
 		}
 	})
+	t.Run("a strategy that the user chose", func(t *testing.T) {
+		address, asked := flaky(t, 0)
+		got := b.build(resilient(t, "RUN wget -qO /got http://"+address+"/file\n"), "--strategy", "resilient")
+		got.want(t, 0, "strategy resilient: chosen by the user", "Dockerfile.resilient is built", "RUN echo without")
+		if n := asked.Load(); n != 0 {
+			t.Errorf("the service of the other Dockerfile was asked %d times, want never", n)
+		}
+	})
 	t.Run("a host that a log alone names is asked nothing", func(t *testing.T) {
 		address, asked := flaky(t, 0)
 		got := settled(address).build(b.context("FROM alpine:3\nRUN h=$(echo "+address+" | rev | rev); echo \"wget: http://$h/x: server returned error: HTTP/1.1 503 Service Unavailable\"; exit 1\n"), "--attempts", "2")

@@ -217,3 +217,24 @@ func TestABuildkitHostThatHangs(t *testing.T) {
 }
 
 var _ engine.Engine = (*buildx.Engine)(nil)
+
+// To look whether the builder is back must not bring up another one.
+func TestAnIdleSearchStartsNothing(t *testing.T) {
+	f := newFake(t, "docker", "buildkitd", "runc")
+	f.on("docker version", "github.com/docker/buildx v0.38.2\n", "", 0)
+	f.on("docker inspect", dead, "", 0)
+	search := buildx.Search{Args: buildx.ReadArgs([]string{"."}), Env: f.env, State: filepath.Join(f.Dir, "state"), Wait: 2 * time.Second, Idle: true}
+	for range 3 {
+		if _, err := buildx.Choose(t.Context(), search); fault.Of(err) != fault.Engine || !strings.Contains(err.Error(), "does not run; a build would start it") {
+			t.Errorf("got %v", err)
+		}
+	}
+	for _, c := range f.calls(t) {
+		if c.Program != "docker" {
+			t.Errorf("%s %v was run", c.Program, c.Args)
+		}
+	}
+	if _, err := os.Stat(search.State); !os.IsNotExist(err) {
+		t.Errorf("the folder of the engine: got %v, want that there is none", err)
+	}
+}
