@@ -27,7 +27,7 @@ var bands = []struct {
 		"gateway/pypi", "gateway/web", "gateway/git", "gateway/forward", "gateway/ecotest", "actcache", "internal/web", "report", "drill"}},
 	{"mechanisms", false, []string{"engine", "engine/buildx", "engine/enginetest", "fetch", "cas", "history", "probe",
 		"buildcache", "faultnet", "internal/live"}},
-	{"decisions", true, []string{"record", "plan", "diagnose", "health", "dockerfile", "backoff"}},
+	{"decisions", true, []string{"record", "stats", "advise", "plan", "diagnose", "health", "dockerfile", "backoff"}},
 	{"words", true, []string{"fault", "redact"}},
 }
 
@@ -56,6 +56,8 @@ var peers = map[string][]string{
 	"internal/web":    {"report"},
 	"drill":           {"."},
 	"record":          {"plan", "diagnose", "health"},
+	"stats":           {"record"},
+	"advise":          {"stats"},
 }
 
 // impure are the ways in which a pure package could reach the world: the clock,

@@ -199,6 +199,10 @@ func (b *build) attempt(ctx context.Context, p plan.Plan, waited time.Duration) 
 	})
 	a := record.Attempt{Started: started, Ended: time.Now(), Strategy: string(p.Strategy), Kind: fault.Of(err), Steps: len(result.Steps), Waited: waited,
 		Ran: recorded(result.Steps), Caches: tiers(p.Caches)}
+	var over *LimitError
+	if errors.As(err, &over) {
+		a.Limit = over.What
+	}
 	if err != nil {
 		a.Cause, a.Place, a.Log = err.Error(), b.place(p, result), lastLines(result)
 	}

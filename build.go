@@ -210,6 +210,9 @@ func (b *build) read() error {
 	if b.lock, err = readLock(lockPath(b.recipe.path)); err != nil {
 		return err
 	}
+	for i, n := range b.run.Needs {
+		_, b.run.Needs[i].Locked = b.lock.Images[n.Ref]
+	}
 	if open := b.lock.open(b.recipe); len(open) > 0 {
 		b.note(fmt.Sprintf("%s does not lock %s: outlast lock adds it", LockName, strings.Join(open, ", ")))
 	}
@@ -289,6 +292,7 @@ func (o onBuilder) Local(ctx context.Context, refs, platforms []string) ([]strin
 
 func (b *build) answered(t fetch.Try) {
 	b.tell(b.ledger.Answered(t.Endpoint, t.Serves, t.Kind, t.Bytes, t.Err))
+	b.ledger.Took(t.Endpoint, t.Serves, t.Origin, t.Kind, t.Took)
 }
 
 func (b *build) served(s gateway.Served) {

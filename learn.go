@@ -63,7 +63,10 @@ func (b *build) learn(ctx context.Context, p plan.Plan, r engine.Result, err err
 		name = step.Name
 		past.Made = past.Made || made(step)
 		past.Stage, _ = stageOf(step.Name)
-		past.Swallowed = past.Diagnosis.Consequence() && swallowed(r, past.Stage)
+		if past.Diagnosis.Consequence() {
+			b.run.Attempts[len(b.run.Attempts)-1].Swallowed = clipped(swallowed(r, past.Stage))
+		}
+		past.Swallowed = b.run.Attempts[len(b.run.Attempts)-1].Swallowed != ""
 	}
 	if b.mirror != nil {
 		past.Absent = b.mirror.absent(b.refs(p))
@@ -177,9 +180,9 @@ func isRun(name string) bool {
 	return m != nil && strings.HasPrefix(m[2], "RUN ")
 }
 
-// swallowed reports whether a step of the stage ended well, although what it
-// wrote tells of a service that failed.
-func swallowed(r engine.Result, stage string) bool {
+// swallowed returns the name of a step of the stage that ended well, although
+// what it wrote tells of a service that failed; empty where there is none.
+func swallowed(r engine.Result, stage string) string {
 	for _, s := range r.Steps {
 		if s.Error != "" || s.Completed.IsZero() || len(s.Log) == 0 || !isRun(s.Name) {
 			continue
@@ -189,8 +192,8 @@ func swallowed(r engine.Result, stage string) bool {
 		}
 		d := diagnose.Diagnose(diagnose.Step{Name: s.Name, Log: strings.Split(string(s.Log), "\n")})
 		if d.Retryable && !d.UserError {
-			return true
+			return s.Name
 		}
 	}
-	return false
+	return ""
 }

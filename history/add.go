@@ -59,6 +59,7 @@ func (s *Store) insert(ctx context.Context, db *sql.DB, rows []row) (added int, 
 		return 0, err
 	}
 	defer tx.Rollback()
+	var kept []record.Run
 	for _, r := range rows {
 		seq, err := insertRun(ctx, tx, r)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -70,7 +71,11 @@ func (s *Store) insert(ctx context.Context, db *sql.DB, rows []row) (added int, 
 		if _, err := tx.ExecContext(ctx, `INSERT INTO records (seq, data) VALUES (?, ?)`, seq, r.data); err != nil {
 			return 0, err
 		}
-		added++
+		kept = append(kept, r.run)
+	}
+	added = len(kept)
+	if err := sumUp(ctx, tx, kept); err != nil {
+		return 0, err
 	}
 	if err := s.trim(ctx, tx, added); err != nil {
 		return 0, err

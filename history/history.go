@@ -6,6 +6,7 @@
 //	runs, err := s.Runs(ctx, history.Query{Repo: r, Limit: 50})  // the newest first
 //	run, err := s.Get(ctx, "3F7K")                     // by the beginning of its ID, or history.Last
 //	err = s.Each(ctx, history.Query{}, func(record.Run) error {…})  // as many as there are
+//	days, err := s.Days(ctx, since, until, "")         // the sums of days, for stats.Of: as quick for a million runs
 //	s.Close()
 //
 // Many processes may write at once: they take their turns in the order in
@@ -32,7 +33,7 @@ const FileName = "history.db"
 // Options bound a Store. The zero value of a field means what its comment
 // says.
 type Options struct {
-	MaxAge  time.Duration    // runs that began longer ago are dropped; 0: none are
+	MaxAge  time.Duration    // days that are longer ago are dropped with their runs; 0: none are
 	MaxSize int64            // bytes of the file, beyond which the oldest runs are dropped; 0: no limit
 	Warn    func(string)     // told, in a line, when a file was set aside; nil: nobody is
 	Now     func() time.Time // nil: time.Now

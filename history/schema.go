@@ -32,6 +32,12 @@ var migrations = []string{
 	CREATE TABLE records (
 		seq  INTEGER PRIMARY KEY REFERENCES runs,
 		data BLOB NOT NULL -- of a record.Run, as codec.go writes it
+	) STRICT;
+	CREATE TABLE days (
+		day   INTEGER NOT NULL, -- since 1970, of UTC
+		repo  TEXT    NOT NULL, -- empty: all together
+		tally TEXT    NOT NULL, -- a stats.Tally as JSON
+		PRIMARY KEY (repo, day)
 	) STRICT;`,
 }
 
@@ -88,7 +94,7 @@ func migrate(ctx context.Context, db *sql.DB, seen int) error {
 
 // complete reports, as an error, what db lacks of the newest schema.
 func complete(ctx context.Context, db *sql.DB) error {
-	stmt, err := db.PrepareContext(ctx, `SELECT r.seq, r.id, r.started, r.kind, r.outcome, r.repo, r.branch, r.strategy, d.seq, d.data FROM runs r, records d`)
+	stmt, err := db.PrepareContext(ctx, `SELECT r.seq, r.id, r.started, r.kind, r.outcome, r.repo, r.branch, r.strategy, d.seq, d.data, t.day, t.repo, t.tally FROM runs r, records d, days t`)
 	if err == nil {
 		return stmt.Close()
 	}

@@ -7,7 +7,8 @@ import (
 )
 
 // dropped is how many runs are dropped at most when one is added. It keeps a
-// turn short; and a clock that was a year ahead for one build costs no more.
+// turn short; and a clock that was a year ahead for one build costs no more,
+// and the sums of one day.
 const dropped = 100
 
 // trim drops the oldest runs where there are too old ones, or too many, after
@@ -15,8 +16,11 @@ const dropped = 100
 func (s *Store) trim(ctx context.Context, tx *sql.Tx, added int) error {
 	most := dropped + 2*added
 	if s.options.MaxAge > 0 {
-		oldest := s.options.Now().Add(-s.options.MaxAge).UnixMicro()
-		if err := drop(ctx, tx, `SELECT seq FROM runs WHERE started < ? ORDER BY started LIMIT ?`, oldest, most); err != nil {
+		oldest := dayOf(s.options.Now().Add(-s.options.MaxAge))
+		if err := drop(ctx, tx, `SELECT seq FROM runs WHERE started < ? ORDER BY started LIMIT ?`, oldest*daySeconds*1e6, most); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM days WHERE day < ? AND day = (SELECT min(day) FROM days WHERE repo = '')`, oldest); err != nil {
 			return err
 		}
 	}

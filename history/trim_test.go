@@ -23,12 +23,18 @@ func bounded(t *testing.T, dir string, o history.Options) *history.Store {
 
 func TestRunsThatAreTooOldAreDropped(t *testing.T) {
 	dir := t.TempDir()
-	add(t, open(t, dir, nil), run(0), run(1), run(60), run(61))
-	now := run(121).Started
-	s := bounded(t, dir, history.Options{MaxAge: time.Hour, Now: func() time.Time { return now }})
-	add(t, s, run(120))
-	if got := ids(t, s, history.Query{}); got != "RUN00120 RUN00061" {
-		t.Errorf("got %q, want those of the last hour", got)
+	const day = 24 * 60 // in minutes, as runs come
+	add(t, open(t, dir, nil), run(0), run(day), run(2*day), run(2*day+1))
+	now := run(3 * day).Started
+	s := bounded(t, dir, history.Options{MaxAge: 24 * time.Hour, Now: func() time.Time { return now }})
+	add(t, s, run(3*day))
+	add(t, s, run(3*day+1))
+	if got := ids(t, s, history.Query{}); got != "RUN04321 RUN04320 RUN02881 RUN02880" {
+		t.Errorf("got %q, want those of the last day", got)
+	}
+	days, err := s.Days(t.Context(), time.Time{}, time.Time{}, "")
+	if err != nil || len(days) != 2 || days[0].Builds != 2 {
+		t.Errorf("got %v, %+v, want two days of two", err, days)
 	}
 }
 

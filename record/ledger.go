@@ -56,6 +56,21 @@ func (l *Ledger) Answered(endpoint, serves string, kind fault.Kind, bytes int64,
 	return l.noteLocked(endpoint+" "+string(kind), fmt.Sprintf("%s %s", endpoint, kind.Verb()))
 }
 
+// Took adds how long an answer of endpoint took until its head, which counts
+// where it was well, and whether the content is its own.
+func (l *Ledger) Took(endpoint, serves string, origin bool, kind fault.Kind, took time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.serviceLocked(endpoint, serves)
+	if s == nil {
+		return
+	}
+	s.Origin = s.Origin || origin
+	if kind == fault.None {
+		s.Latency = s.Latency.Add(took)
+	}
+}
+
 func (l *Ledger) serviceLocked(endpoint, serves string) *Service {
 	for _, s := range l.services {
 		if s.Endpoint == endpoint && s.Serves == serves {
@@ -109,7 +124,7 @@ func (l *Ledger) Write(r *Run) {
 	defer l.mu.Unlock()
 	for _, s := range l.services {
 		own := *s
-		own.Failed = maps.Clone(s.Failed)
+		own.Failed, own.Latency = maps.Clone(s.Failed), maps.Clone(s.Latency)
 		r.Services = append(r.Services, own)
 	}
 	r.Stale = slices.Clone(l.stale)

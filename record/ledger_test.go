@@ -86,3 +86,18 @@ func TestDetours(t *testing.T) {
 		})
 	}
 }
+
+func TestLedgerKnowsOriginsAndHowLongGoodAnswersTook(t *testing.T) {
+	var l record.Ledger
+	l.Took("r.example.com", "docker.io", true, fault.None, time.Second)
+	l.Took("r.example.com", "docker.io", true, fault.Timeout, time.Hour)
+	l.Took("m.example.com", "docker.io", false, fault.None, time.Second)
+	var r record.Run
+	l.Write(&r)
+	if s := r.Services[0]; !s.Origin || s.Latency.Count() != 1 {
+		t.Errorf("got %+v, want an origin with one time", s)
+	}
+	if s := r.Services[1]; s.Origin || s.Latency.Count() != 1 {
+		t.Errorf("got %+v, want a mirror with one time", s)
+	}
+}

@@ -87,9 +87,11 @@ type Attempt struct {
 	Cached int    `json:"cached"`
 	Ran    []Step `json:"ran,omitempty"` // in the order in which they were first heard of, MaxSteps of them at most
 
-	Caches []string `json:"caches,omitempty"` // the tiers of external caches that the plan let it use
-	Place  *Place   `json:"place,omitempty"`  // of a failure, in the Dockerfile; nil where it is not known
-	Log    []string `json:"log,omitempty"`    // the last lines of the step that failed, MaxLog of them at most
+	Caches    []string `json:"caches,omitempty"`    // the tiers of external caches that the plan let it use
+	Limit     string   `json:"limit,omitempty"`     // the setting whose limit ended it: timeouts.optimal, build.idle
+	Swallowed string   `json:"swallowed,omitempty"` // of a failure: the step before it that ended well although its downloads failed
+	Place     *Place   `json:"place,omitempty"`     // of a failure, in the Dockerfile; nil where it is not known
+	Log       []string `json:"log,omitempty"`       // the last lines of the step that failed, MaxLog of them at most
 }
 
 // A Need is one thing that the build needed from outside.
@@ -97,13 +99,15 @@ type Need struct {
 	Kind     string `json:"kind"`
 	Ref      string `json:"ref"`
 	Platform string `json:"platform,omitempty"`
-	Line     int    `json:"line"` // of the Dockerfile; 0 where it comes from elsewhere
+	Line     int    `json:"line"`             // of the Dockerfile; 0 where it comes from elsewhere
+	Locked   bool   `json:"locked,omitempty"` // the lock file has its digest
 }
 
 // A Service is an endpoint and what it answered during a run.
 type Service struct {
 	Endpoint string             `json:"endpoint"`
-	Serves   string             `json:"serves"` // the registry, or the package manager, whose content it was asked for
+	Serves   string             `json:"serves"`           // the registry, or the package manager, whose content it was asked for
+	Origin   bool               `json:"origin,omitempty"` // the content is its own: it is no mirror
 	Asked    int                `json:"asked"`
 	Failed   map[fault.Kind]int `json:"failed,omitempty"`
 	GivenUp  int                `json:"given_up,omitempty"` // requests that others overtook
