@@ -82,6 +82,10 @@ outages: tools images build ## run every outage against stock buildx and outlast
 bench: tools images build ## measure; writes docs/benchmarks.md
 	$(GO) run ./internal/bench -o docs/benchmarks.md
 
+.PHONY: screenshots
+screenshots: packages ## pictures of the dashboard, from records of builds that never were; writes docs/images
+	$(GO) test ./internal/web -count=1 -run TestScreenshots -screenshots $(CURDIR)/docs/images
+
 .PHONY: accuracy
 accuracy: ## how often diagnoses are right, on labelled outputs of failed builds
 	@$(GO) run ./diagnose/accuracy

@@ -316,3 +316,11 @@ func registryOf(name string) string {
 	host, _, _ := strings.Cut(name, "/")
 	return host
 }
+
+// Usage looks through the store. It is an error where there is none.
+func (g *Gateway) Usage() (cas.Usage, error) {
+	if g.store == nil {
+		return cas.Usage{}, errors.New("there is no local store")
+	}
+	return g.store.Usage()
+}

@@ -74,7 +74,8 @@ const rootExample = `  outlast build -t app:dev .          build, whatever is do
   outlast diagnose build.log          say why a build failed
   outlast check                       measure the services that builds depend on
   outlast config                      show the settings and where they came from
-  outlast gateway                     serve registries' content to other clients`
+  outlast gateway                     serve registries' content to other clients
+  outlast serve                       the same, with a dashboard and metrics`
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
@@ -110,6 +111,7 @@ func (a *app) root() *cobra.Command {
 		a.lockCommand(),
 		a.mirrorsCommand(),
 		a.planCommand(),
+		a.serveCommand(),
 		a.versionCommand(),
 		a.warmCommand(),
 	)
@@ -150,7 +152,7 @@ func (a *app) settings(dirs []string, more ...config.Flag) (*config.Loaded, erro
 }
 
 // otherVariables begin with OUTLAST_ and are no settings.
-var otherVariables []string
+var otherVariables = []string{tokenVariable}
 
 // assignments reads the values of --set.
 func assignments(set []string) ([]config.Flag, error) {

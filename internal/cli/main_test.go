@@ -108,6 +108,7 @@ func TestHelp(t *testing.T) {
 		"lock",
 		"mirrors",
 		"plan",
+		"serve",
 		"version",
 		"warm",
 	} {

@@ -29,6 +29,10 @@ type Parts struct {
 	// when clients can connect.
 	Gateway func(context.Context, GatewayRequest) error
 
+	// Serve serves the gateway and the dashboard until ctx ends, which is no
+	// error. It calls Ready once, when clients can connect.
+	Serve func(context.Context, ServeRequest) error
+
 	// GatewayHealth asks the gateway that listens on an address of this machine.
 	GatewayHealth func(ctx context.Context, address string) error
 
@@ -96,4 +100,17 @@ type GatewayRequest struct {
 	Served   func(gateway.Served) // told of each answer
 	Tried    func(fetch.Try)      // told of each request to an upstream
 	Warn     func(string)         // told what does not work and does no harm
+}
+
+// A ServeRequest is a gateway and a dashboard to serve. Its functions may be
+// called at once from many places.
+type ServeRequest struct {
+	Settings config.Settings
+	Env      []string
+	Token    string                          // that clients of the dashboard have to know; empty: nobody is asked
+	Alone    bool                            // no gateway
+	Ready    func(dashboard, gateway string) // HOST:PORT each, with the ports that were taken; the second is empty where there is no gateway
+	Served   func(gateway.Served)            // told of each answer of the gateway
+	Tried    func(fetch.Try)                 // told of each request to an upstream
+	Warn     func(string)                    // told what does not work and does no harm
 }

@@ -31,6 +31,10 @@ func program() Parts {
 				Settings: r.Settings, Ready: r.Ready, Served: r.Served, Tried: r.Tried, Warn: r.Warn,
 			})
 		},
+		Serve: func(ctx context.Context, r ServeRequest) error {
+			return daemon.Serve(ctx, daemon.ServeOptions{Settings: r.Settings, Env: r.Env, Version: readVersion().Version, Token: r.Token, Alone: r.Alone,
+				Ready: r.Ready, Served: r.Served, Tried: r.Tried, Warn: r.Warn})
+		},
 		GatewayHealth: daemon.Health,
 		BuilderCreate: func(ctx context.Context, m buildx.Mirrored) error { return m.Create(ctx) },
 		Versions:      buildx.Versions,

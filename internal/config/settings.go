@@ -18,6 +18,7 @@ type Settings struct {
 	Store      Store
 	Fetch      Fetch
 	Gateway    Gateway
+	Serve      Serve
 	Packages   Packages
 	Probe      Probe
 	Build      Build
@@ -62,6 +63,12 @@ type Fetch struct {
 	Header time.Duration // from the request to the head of its answer
 	Idle   time.Duration // without a byte, amid an answer
 	Budget time.Duration // that one build waits in all for services to come back
+}
+
+// Serve is how `outlast serve` shows the dashboard.
+type Serve struct {
+	Listen string        // HOST:PORT
+	Check  time.Duration // between looks at the services; 0: none are taken, which no file says
 }
 
 // Gateway is how `outlast gateway` serves.

@@ -7,11 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"syscall"
 
 	"github.com/outlast-build/outlast"
-	"github.com/outlast-build/outlast/fault"
 	"github.com/outlast-build/outlast/fetch"
 	"github.com/outlast-build/outlast/gateway"
 	"github.com/outlast-build/outlast/internal/config"
@@ -33,10 +31,9 @@ type GatewayOptions struct {
 // address that cannot be had is a fault.Config, and errors.Is tells
 // syscall.EADDRINUSE.
 func Gateway(ctx context.Context, o GatewayOptions) error {
-	address := o.Settings.Gateway.Listen
-	listener, err := net.Listen("tcp", address)
+	listener, err := listen(o.Settings.Gateway.Listen)
 	if err != nil {
-		return &fault.Error{Op: "listen on " + address, Kind: fault.Config, Err: bare(err)}
+		return err
 	}
 	// What is under way outlives ctx: Serve waits for it.
 	g, err := outlast.NewGateway(context.WithoutCancel(ctx), outlast.GatewayOptions{

@@ -4,6 +4,7 @@
 package runs
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/outlast-build/outlast/diagnose"
@@ -120,4 +121,109 @@ func Broken() record.Run {
 			Ran:   []record.Step{cached(Step("[build 1/6] FROM docker.io/library/golang:1.26", began, 100, 100)), Step("[build 5/6] COPY . .", began, 200, 800), failed}}},
 		Services: []record.Service{{Endpoint: "registry-1.docker.io", Serves: "docker.io", Asked: 2, Bytes: 3200}},
 	}
+}
+
+// Many are n runs before a time, one every twenty minutes, the oldest first:
+// builds with an outage in their midst, and looks at the services between them.
+func Many(n int, before time.Time) []record.Run {
+	var all []record.Run
+	for i := range n {
+		all = append(all, nth(i, n, before.Add(-time.Duration(n-i)*20*time.Minute)))
+	}
+	return all
+}
+
+// nth is run i of n: the outage is in the last third of those that a strip
+// shows.
+func nth(i, n int, at time.Time) record.Run {
+	r := Outage()
+	trouble := i >= n-24 && i < n-8
+	switch {
+	case i%7 == 3:
+		r = record.Run{Kind: record.KindCheck, Outcome: record.Checked, Started: Start, Ended: Start.Add(2 * time.Second), Version: r.Version, Card: r.Card}
+	case i%11 == 5:
+		r = Broken()
+	case trouble && i%3 == 1:
+		r.Outcome, r.Strategy, r.Images, r.Error = record.NoSource, "emergency", nil, "gcr.io/distroless/static:nonroot: no source was left"
+		r.Attempts = r.Attempts[:1]
+	case !trouble:
+		r = calm(r, i)
+	}
+	if !trouble && len(r.Card.Categories) > 1 {
+		r.Card = well(r.Card)
+	}
+	r = moved(r, at)
+	r.ID = fmt.Sprintf("RUN%08d", i)
+	r.Context = record.Context{Repo: "github.com/acme/service", Branch: []string{"main", "main", "release-1.4", "faster-cache"}[i%4], Commit: fmt.Sprintf("%040x", 0xbead+i*7919), CI: "github", Job: "build"}
+	return r
+}
+
+// calm is a build on a day on which nothing failed.
+func calm(r record.Run, i int) record.Run {
+	last := r.Attempts[1]
+	last.Waited, last.Strategy = 0, "optimal"
+	r.Strategy, r.Attempts, r.Notes, r.Stale = "optimal", []record.Attempt{last}, nil, nil
+	r.Ended = last.Ended.Add(time.Duration(i%9) * time.Second)
+	var services []record.Service
+	for _, s := range r.Services {
+		s.Failed, s.GivenUp, s.Last = nil, 0, ""
+		s.Latency = record.Spread(nil).Add(time.Duration(40+i%60) * time.Millisecond).Add(time.Duration(90+i%200) * time.Millisecond)
+		services = append(services, s)
+	}
+	r.Services = services
+	return r
+}
+
+func well(c health.Scorecard) health.Scorecard {
+	var categories []health.Category
+	for _, g := range c.Categories {
+		g.Checks = append([]health.Check(nil), g.Checks...)
+		for i := range g.Checks {
+			k := &g.Checks[i]
+			k.OK, k.Kind, k.Detail, k.Took = true, fault.None, "", min(k.Took, 120*time.Millisecond)
+		}
+		categories = append(categories, g)
+	}
+	c.Categories = categories
+	return c
+}
+
+// moved is r as if it had begun at another time.
+func moved(r record.Run, at time.Time) record.Run {
+	by := at.Sub(r.Started)
+	r.Started, r.Ended = at, r.Ended.Add(by)
+	if !r.Card.Taken.IsZero() {
+		r.Card.Taken = at
+	}
+	r.Attempts = append([]record.Attempt(nil), r.Attempts...)
+	for i := range r.Attempts {
+		a := &r.Attempts[i]
+		a.Started, a.Ended = a.Started.Add(by), a.Ended.Add(by)
+		a.Ran = append([]record.Step(nil), a.Ran...)
+		for j := range a.Ran {
+			a.Ran[j].Started, a.Ran[j].Ended = a.Ran[j].Started.Add(by), a.Ran[j].Ended.Add(by)
+		}
+	}
+	return r
+}
+
+// Running is a build that is in its second attempt at a time.
+func Running(now time.Time) record.Run {
+	r := moved(Outage(), now.Add(-48*time.Second))
+	r.ID, r.Outcome, r.Images, r.Ended = "LIVE7QW2MZP4RB6T", "", nil, now
+	last := &r.Attempts[1]
+	last.Ended = now
+	var ran []record.Step
+	for _, s := range last.Ran {
+		switch {
+		case s.Started.After(now):
+			continue
+		case s.Ended.After(now):
+			s.Ended = time.Time{}
+		}
+		ran = append(ran, s)
+	}
+	last.Ran = ran
+	r.Context = record.Context{Repo: "github.com/acme/service", Branch: "main"}
+	return r
 }

@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/outlast-build/outlast/internal/config"
+	"github.com/outlast-build/outlast/internal/web"
+)
+
+const serveLong = `Serve the gateway and a dashboard in one process: running builds with their
+steps, past builds, services, caches and strategies; /metrics for Prometheus,
+/healthz and /readyz. It measures the services again and again, and keeps what it
+saw. It stops at Ctrl-C, when requests under way are answered.
+
+The dashboard listens on loopback, where nobody is asked who they are. With a
+token, from --token-file or OUTLAST_SERVE_TOKEN, clients have to know it, and
+other machines may come: programs send it as "Authorization: Bearer TOKEN", people
+type it into a form. Put TLS in front of it there.`
+
+// tokenVariable may hold the token of the dashboard.
+const tokenVariable = "OUTLAST_SERVE_TOKEN"
+
+// serve is one outlast serve.
+type serve struct {
+	listen, tokenFile, format string
+	alone, unchecked          bool
+}
+
+func (a *app) serveCommand() *cobra.Command {
+	var s serve
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the gateway, a dashboard and metrics",
+		Long:  serveLong + "\n\n" + codes(ExitBuilt, ExitFailed, ExitUsage),
+		Example: `  outlast serve
+  outlast serve --listen 127.0.0.1:0 --no-gateway --format json
+  outlast serve --listen 0.0.0.0:5180 --token-file /etc/outlast/token`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd, s) },
+	}
+	c.Flags().StringVar(&s.listen, "listen", "", "the `HOST:PORT` of the dashboard; port 0 takes a free one (default serve.listen, 127.0.0.1:5180)")
+	c.Flags().StringVar(&s.tokenFile, "token-file", "", "read the token that clients have to know from `FILE`")
+	c.Flags().BoolVar(&s.alone, "no-gateway", false, "serve the dashboard alone")
+	c.Flags().BoolVar(&s.unchecked, "no-check", false, "do not measure the services")
+	formatFlag(c, &s.format, "text", "json")
+	return c
+}
+
+func (a *app) serve(cmd *cobra.Command, s serve) error {
+	if err := formatAllowed(s.format, "text", "json"); err != nil {
+		return err
+	}
+	var flags []config.Flag
+	if cmd.Flags().Changed("listen") {
+		flags = append(flags, config.Flag{Name: "--listen", Key: "serve.listen", Value: s.listen})
+	}
+	loaded, err := a.settings([]string{"."}, flags...)
+	if err != nil {
+		return err
+	}
+	settings := loaded.Settings
+	if s.unchecked {
+		settings.Serve.Check = 0
+	}
+	token, err := a.token(s.tokenFile)
+	if err != nil {
+		return err
+	}
+	if !loopback(settings.Serve.Listen) && token == "" {
+		return &usageError{fmt.Errorf("%s is an address that other machines can reach, and the dashboard shows your builds", settings.Serve.Listen),
+			"listen on 127.0.0.1, or name a token with --token-file"}
+	}
+	if !s.alone && !loopback(settings.Gateway.Listen) && !settings.Gateway.Public {
+		return &usageError{fmt.Errorf("gateway.listen, %s, is an address that other machines can reach", settings.Gateway.Listen),
+			"set gateway.public: true, or serve the dashboard alone with --no-gateway"}
+	}
+	ctx, _, stop := interrupts(cmd.Context())
+	defer stop()
+	news := gatewayNews{say: a.say, quiet: true}
+	err = a.parts.Serve(ctx, ServeRequest{Settings: settings, Env: a.env, Token: token, Alone: s.alone,
+		Ready: func(dashboard, gateway string) { a.serveReady(dashboard, gateway, s.format) },
+		Tried: news.tried, Served: news.served, Warn: news.warn})
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return &usageError{err, "another program listens there: take another port with --listen, or leave the gateway out with --no-gateway"}
+	}
+	return err
+}
+
+// token reads the token of the dashboard; empty where there is none.
+func (a *app) token(file string) (string, error) {
+	token := a.getenv(tokenVariable)
+	if file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return "", &usageError{fmt.Errorf("read the token: %w", err), "a file with one line"}
+		}
+		if token = strings.TrimSpace(string(text)); token == "" {
+			return "", &usageError{fmt.Errorf("%s is empty", file), "make a token: openssl rand -hex 32"}
+		}
+	}
+	if token != "" && len(token) < web.MinToken {
+		return "", &usageError{fmt.Errorf("the token has fewer than %d characters", web.MinToken), "make one: openssl rand -hex 32"}
+	}
+	return token, nil
+}
+
+// serveReady tells the addresses on standard output, where programs read them.
+func (a *app) serveReady(dashboard, gateway, format string) {
+	if format == "json" {
+		out := map[string]string{"dashboard": "http://" + dashboard}
+		if gateway != "" {
+			out["gateway"] = "http://" + gateway
+		}
+		_ = a.printJSON(out)
+		return
+	}
+	fmt.Fprintf(a.stdout, "dashboard on http://%s\n", dashboard)
+	if gateway != "" {
+		fmt.Fprintf(a.stdout, "gateway on http://%s\n", gateway)
+	}
+}
