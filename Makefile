@@ -8,6 +8,8 @@ UNIT     = $(shell $(GO) list ./... | grep -v /e2e)
 # What this machine's Go is set to, for machines without Go. What has a password
 # in it stays here.
 GOPROXY_HERE = $(shell $(GO) env GOPROXY | tr ',|' '\n\n' | grep '^https*://[^@]*$$' | paste -sd, -)
+# The checksum databases that Go knows by name, from its own source.
+GOSUMKEYS = $(shell grep -oE '"[a-z0-9.-]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*"' "$$($(GO) env GOROOT)/src/cmd/go/internal/modfetch/key.go" 2>/dev/null | tr -d '"' | paste -sd, -)
 # Go takes the version from git's tags, where git can say.
 BUILDVCS = $(shell git describe --always >/dev/null 2>&1 && echo true || echo false)
 
@@ -15,7 +17,7 @@ export PATH := $(CURDIR)/bin:$(CURDIR)/.tools/bin:$(PATH):/usr/sbin:/sbin
 
 .PHONY: build
 build: ## bin/outlast, one static program
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(BUILDVCS) -ldflags '-s -w -X github.com/outlast-build/outlast.goProxy=$(GOPROXY_HERE)' -o bin/outlast ./cmd/outlast
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(BUILDVCS) -ldflags '-s -w -X github.com/outlast-build/outlast.goProxy=$(GOPROXY_HERE) -X github.com/outlast-build/outlast.goSumKeys=$(GOSUMKEYS)' -o bin/outlast ./cmd/outlast
 
 .PHONY: packages
 packages: ## what is missing of Debian's packages (as root)

@@ -84,7 +84,7 @@ func sitesOf(list []string) []gateway.Site {
 // goSettings are those of the go command, with other proxies if there are any.
 // A proxy's login stays with this process.
 func (c clients) goSettings(proxies []string) gomod.Settings {
-	names := []string{"GOPROXY", "GOSUMDB", "GONOPROXY", "GONOSUMDB"}
+	names := []string{"GOPROXY", "GOSUMDB", "GONOPROXY", "GONOSUMDB", "GOROOT"}
 	set := make(map[string]string)
 	if out, err := c.output("go", append([]string{"env"}, names...)...); err == nil {
 		for i, line := range strings.Split(out, "\n") {
@@ -102,7 +102,7 @@ func (c clients) goSettings(proxies []string) gomod.Settings {
 			proxies = append(proxies, u.String())
 		}
 	}
-	return gomod.Settings{Proxies: proxies, SumDB: set["GOSUMDB"], Private: set["GONOPROXY"], NoSum: set["GONOSUMDB"]}
+	return gomod.Settings{Proxies: proxies, SumDB: withSumKey(set["GOSUMDB"], set["GOROOT"]), Private: set["GONOPROXY"], NoSum: set["GONOSUMDB"]}
 }
 
 func (c clients) npmSettings(s config.Packages) npm.Settings {

@@ -154,10 +154,8 @@ func (l *errandLab) build(ctx context.Context, set string, limit time.Duration, 
 	if err := l.manager.context(dir, l.manager.dockerfile(l.base(), set, row)); err != nil {
 		return Result{}, err
 	}
-	if l.programs != "" {
-		argv = append(argv, "--build-context", "machine="+l.programs)
-	}
-	cmd := exec.Command(argv[0], append(argv[1:], "--builder", "yard", "--progress", "plain", dir)...)
+	args := append(argv[1:], l.contexts()...)
+	cmd := exec.Command(argv[0], append(args, "--builder", "yard", "--progress", "plain", dir)...)
 	cmd.Env = append(os.Environ(), l.buildx.Environ()...)
 	cmd.Env = append(cmd.Env, "HOME="+l.dir, "XDG_STATE_HOME="+l.dir+"/state", "XDG_CACHE_HOME="+l.dir+"/cache", "NO_COLOR=1")
 	cmd.Env = append(cmd.Env, env...)

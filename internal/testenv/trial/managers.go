@@ -15,6 +15,7 @@ import (
 
 	"github.com/outlast-build/outlast/faultnet"
 	"github.com/outlast-build/outlast/internal/testenv"
+	"github.com/outlast-build/outlast/internal/testenv/images"
 )
 
 // A manager is a package manager, with a RUN in which it gets a package or two
@@ -22,7 +23,7 @@ import (
 type manager struct {
 	name  string
 	image string // of the base images
-	does  string // the RUN's command
+	does  string // the RUN's command; SUITE stands for Debian's
 
 	// add makes the programs of this machine that the image lacks.
 	add func(testenv.Machine) error
@@ -62,7 +63,7 @@ var managers = []*manager{
 		noticed: regexp.MustCompile(`(?m)# get \S+: ([013-9]|[a-zA-Z]).*$`),
 	},
 	{
-		name: "apt", image: "debian:latest", does: "apt-get update && apt-get install -y --no-install-recommends libpopt0",
+		name: "apt", image: "debian:latest", does: "apt-get update && apt-get install -y --reinstall --allow-downgrades --no-install-recommends tzdata/SUITE",
 		backend: func() (http.Handler, error) {
 			at, _, _, err := aptSource()
 			return outside(at, err)
@@ -142,18 +143,22 @@ func outside(at string, err error) (http.Handler, error) {
 	return testenv.Remember(backend), nil
 }
 
-// aptSource is where this machine's release of Debian comes from: a server, the
-// folder on it, and the suite.
+// aptSource is where this machine gets the updates of its release of Debian: a
+// server, the folder on it, and the suite. Their index is small: that of the
+// release itself takes apt half a minute on a busy machine.
 func aptSource() (root, folder, suite string, err error) {
-	source, err := testenv.AptSource()
+	release, err := testenv.AptSource()
 	if err != nil {
 		return "", "", "", err
 	}
-	u, err := url.Parse(source.Mirror)
-	if err != nil {
-		return "", "", "", err
+	updates := release.Suite + "-updates"
+	for _, s := range images.AptSources() {
+		u, err := url.Parse(s.Mirror)
+		if err == nil && s.Suite == updates && strings.HasPrefix(s.Mirror, "http") {
+			return u.Scheme + "://" + u.Host, strings.Trim(u.Path, "/"), updates, nil
+		}
 	}
-	return u.Scheme + "://" + u.Host, strings.Trim(u.Path, "/"), source.Suite, nil
+	return "", "", "", &testenv.Missing{What: "apt's sources with " + updates}
 }
 
 // aptSources sets apt to one server.
@@ -216,7 +221,8 @@ func (m *manager) dockerfile(base, set, row string) string {
 	for _, name := range slices.Sorted(maps.Keys(m.files)) {
 		fmt.Fprintf(&b, "COPY %s ./\n", name)
 	}
-	fmt.Fprintf(&b, "FROM ready\nENV ROW=%s\n%sRUN %s\n", row, set, m.does)
+	_, _, suite, _ := aptSource() // "" where no manager of this machine needs it
+	fmt.Fprintf(&b, "FROM ready\nENV ROW=%s\n%sRUN %s\n", row, set, strings.ReplaceAll(m.does, "SUITE", suite))
 	return b.String()
 }
 

@@ -32,6 +32,14 @@ type supplies struct {
 	programs string // a build context: "" for none
 }
 
+// contexts are the flags of buildx that a build with them needs.
+func (s *supplies) contexts() []string {
+	if s.programs == "" {
+		return nil
+	}
+	return []string{"--build-context", "machine=" + s.programs}
+}
+
 // prepare readies the yard for m, once.
 func (b *Bench) prepare(ctx context.Context, m *manager) (*supplies, error) {
 	y := &b.yard
@@ -59,8 +67,25 @@ func (b *Bench) prepare(ctx context.Context, m *manager) (*supplies, error) {
 			return nil, err
 		}
 	}
+	if err := y.warm(ctx, m, s); err != nil {
+		return nil, err
+	}
 	y.ready[m.name] = s
 	return s, nil
+}
+
+// warm has the base image and the programs in BuildKit's cache, so that no
+// errand pays for them.
+func (y *yard) warm(ctx context.Context, m *manager, s *supplies) error {
+	dir := filepath.Join(y.dir, "warm-"+m.name)
+	if err := m.context(dir, m.dockerfile(y.base(), "", "")); err != nil {
+		return err
+	}
+	args := append([]string{"build", "--builder", "yard", "--target", "ready"}, s.contexts()...)
+	if out, err := y.buildx.Run(ctx, append(args, dir)...); err != nil {
+		return fmt.Errorf("build what %s needs: %w\n%s", m.name, err, out)
+	}
+	return nil
 }
 
 func (y *yard) start(ctx context.Context, b *Bench) error {
