@@ -28,7 +28,7 @@ func (t *trip) run(ctx context.Context, b *trial.Bench, o options) error {
 		}
 		if o.logs {
 			fmt.Fprintf(os.Stderr, "%-60s outlast %s %.1f s %s\n", t.Errand, t.Outlast.Outcome, t.Outlast.Took.Seconds(), t.Outlast.Noticed)
-			if !t.good() {
+			if !t.good() || t.Outlast.Took > 10*time.Second {
 				fmt.Fprintf(os.Stderr, "--- the log of this:\n%s---\n", t.Outlast.Log)
 			}
 		}
@@ -81,7 +81,7 @@ type stretch struct {
 var abouts = map[string]string{
 	"go": "`go mod download` of two modules, with a complete `go.sum`. Stock: `GOPROXY=first,second`. The index is `.info`, `.mod` and the " +
 		"checksum database's answers, the file the `.zip`; *half-updated*: `.info` is there, `.mod` and `.zip` are not yet.",
-	"apt": "`apt-get update && apt-get install` of a package from the updates of a release. Stock: the first source in `sources.list`. The index is all below `dists/`, the file " +
+	"apt": "`apt-get update && apt-get install --download-only` of a package from the updates of a release. Stock: the first source in `sources.list`. The index is all below `dists/`, the file " +
 		"the `.deb`; *wrong bytes* are in the list of packages; *half-updated*: `InRelease` is new, the lists of packages are those of before, and by their digests they are not there.",
 	"npm": "`npm install` of a package that needs another, without a lock file. Stock: `npm_config_registry=first`. The index is a package's document, " +
 		"the file its archive; *half-updated*: the document lists an archive that is not there.",

@@ -63,7 +63,7 @@ var managers = []*manager{
 		noticed: regexp.MustCompile(`(?m)# get \S+: ([013-9]|[a-zA-Z]).*$`),
 	},
 	{
-		name: "apt", image: "debian:latest", does: "apt-get update && apt-get install -y --reinstall --allow-downgrades --no-install-recommends tzdata/SUITE",
+		name: "apt", image: "debian:latest", does: "apt-get update && apt-get install -y --download-only --reinstall --allow-downgrades --no-install-recommends tzdata/SUITE",
 		backend: func() (http.Handler, error) {
 			at, _, _, err := aptSource()
 			return outside(at, err)
