@@ -57,9 +57,9 @@ func measureCached(ctx context.Context, w *world) ([]row, error) {
 	}
 	more := took[1] - took[0]
 	return []row{{
-		what: "a build that is wholly cached, against stock buildx",
-		base: millis(took[0]), ours: millis(took[1]), result: fmt.Sprintf("%+d ms", more.Milliseconds()),
-		aim: "at most " + millis(cachedAim) + " more", short: more > cachedAim,
+		What: "a build that is wholly cached, against stock buildx",
+		Base: millis(took[0]), Ours: millis(took[1]), Result: fmt.Sprintf("%+d ms", more.Milliseconds()),
+		Aim: "at most " + millis(cachedAim) + " more", Short: more > cachedAim,
 	}}, nil
 }
 

@@ -39,6 +39,7 @@ var items = []item{
 	{"blackhole", "a cold pull, the first mirror black-holed", measureBlackhole},
 	{"warm", "warm blobs from the gateway", measureWarm},
 	{"memory", "the gateway's memory", measureMemory},
+	{"packages", "packages for go, apt and npm", measurePackages},
 }
 
 func names() []string {
@@ -53,6 +54,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	out := flags.String("o", "", "write the page to this `file`")
+	results := flags.String("results", "", "keep what was measured in this `file`, and have all that it holds on the page: so parts can be measured anew")
 	only := flags.String("only", strings.Join(names(), ","), "what to measure, a `list` with commas")
 	files := flags.String("serve-files", "", "serve this `folder` and nothing else: what the gateway is compared with")
 	if err := flags.Parse(args); err != nil {
@@ -72,7 +74,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if *files != "" {
 		return code(serveFiles(ctx, *files, stdout), stderr)
 	}
-	return code(bench(ctx, chosen, *out, stdout), stderr)
+	return code(bench(ctx, chosen, *out, *results, stdout), stderr)
 }
 
 func code(err error, stderr io.Writer) int {
@@ -84,14 +86,17 @@ func code(err error, stderr io.Writer) int {
 }
 
 // bench measures what was chosen, prints it as it comes, and writes the page
-// where out names a file.
-func bench(ctx context.Context, chosen []string, out string, stdout io.Writer) error {
+// where out names a file, with what the file of results holds.
+func bench(ctx context.Context, chosen []string, out, results string, stdout io.Writer) error {
+	known, err := readResults(results)
+	if err != nil {
+		return err
+	}
 	w, err := newWorld(ctx)
 	if err != nil {
 		return err
 	}
 	defer w.close()
-	var sections []section
 	for _, i := range items {
 		if !slices.Contains(chosen, i.name) {
 			continue
@@ -102,12 +107,15 @@ func bench(ctx context.Context, chosen []string, out string, stdout io.Writer) e
 			return fmt.Errorf("measure %s: %w", i.what, err)
 		}
 		for _, r := range rows {
-			fmt.Fprintf(stdout, "  %-58s %10s  %10s  %-12s aim %s\n", r.what, r.base, r.ours, r.result, r.aim)
+			fmt.Fprintf(stdout, "  %-58s %10s  %10s  %-12s aim %s\n", r.What, r.Base, r.Ours, r.Result, r.Aim)
 		}
-		sections = append(sections, section{i.name, rows})
+		known[i.name] = section{i.name, load(), rows}
+		if err := known.write(results); err != nil {
+			return err
+		}
 	}
 	if out == "" {
 		return nil
 	}
-	return os.WriteFile(out, page(sections), 0o644)
+	return os.WriteFile(out, page(known.sections()), 0o644)
 }

@@ -10,17 +10,18 @@ import (
 
 // A row is one number, with what it stands against.
 type row struct {
-	what       string
-	base, ours string // medians
-	result     string
-	aim        string // "" where there is none
-	short      bool   // the aim was not reached
+	What       string
+	Base, Ours string // medians
+	Result     string
+	Aim        string `json:",omitempty"` // "" where there is none
+	Short      bool   `json:",omitempty"` // the aim was not reached
 }
 
 // A section is what one item came to.
 type section struct {
-	name string
-	rows []row
+	Name string
+	Load string // of the machine, when it was measured
+	Rows []row
 }
 
 // how explains each item, by its name.
@@ -40,6 +41,12 @@ pull to the next. Stock buildx, told of the same mirrors, is cut after 30 second
 	"warm": `One blob of 100 MiB, in the store already, read by HTTP clients that throw it away, from the gateway and
 from Go's own http.FileServer in a process of its own (the left number), in turns. The result is the gateway's throughput in units of
 the file server's.`,
+	"packages": `Three real clients with nothing in their own caches get real packages from the registries that this machine is
+configured for: go mod download for the modules of tools/buildx/go.mod; apt-get update and install --download-only
+of build-essential and python3-venv with all that they need, as on an empty system; npm ci of a lock file made for
+this. Directly, through a gateway whose store is empty, and through the same gateway again, in turns. Then apt
+through Debian's apt-cacher-ng and squid, the same way (the left numbers of those rows); neither can cache what Go
+and npm fetch, which is HTTPS. The upstreams are the Internet's and differ from minute to minute.`,
 	"memory": `The largest resident set (VmHWM) that the gateway's process ever had: 16 clients ask at once for a blob of
 1 GiB that it does not have yet, and then again when it does. The left number is after the first.`,
 }
@@ -62,21 +69,20 @@ func page(sections []section) []byte {
 <!-- Made by make bench: change internal/bench, not this page. -->
 
 What outlast costs where all is well, and what it gains. There is no pass or fail: each number stands beside the aim
-that it is measured against. Everything comes from one run on one machine (%s, %d cores, which the clients, the
-programs and the services share), by turns, and is a median, so compare the ratios and not the times.
-
-The load average when all was measured was %s; above the number of cores, other work ran beside, and
-even the ratios of pulls differ from run to run.
+that it is measured against. The numbers of one item come from one run on one machine (%s, %d cores, which the clients,
+the programs and the services share), by turns, and are medians, so compare the ratios and not the times. Below, each
+item says what the load average was when it was measured; above the number of cores, other work ran beside, and even the
+ratios of pulls differ from run to run.
 
 | | stands against | outlast | result | aim |
 | --- | ---: | ---: | ---: | --- |
-`, runtime.GOOS+"/"+runtime.GOARCH, runtime.NumCPU(), load())
+`, runtime.GOOS+"/"+runtime.GOARCH, runtime.NumCPU())
 	var short []string
 	for _, s := range sections {
-		for _, r := range s.rows {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", r.what, r.base, r.ours, r.result, r.aim)
-			if r.short {
-				short = append(short, fmt.Sprintf("- %s: %s, aim %s", r.what, r.result, r.aim))
+		for _, r := range s.Rows {
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", r.What, r.Base, r.Ours, r.Result, r.Aim)
+			if r.Short {
+				short = append(short, fmt.Sprintf("- %s: %s, aim %s", r.What, r.Result, r.Aim))
 			}
 		}
 	}
@@ -86,8 +92,8 @@ even the ratios of pulls differ from run to run.
 	}
 	b.WriteString(strings.Join(short, "\n") + "\n\n## How it is measured\n")
 	for _, s := range sections {
-		fmt.Fprintf(&b, "\n`%s`: %s\n", s.name, how[s.name])
+		fmt.Fprintf(&b, "\n`%s`, at a load of %s: %s\n", s.Name, s.Load, how[s.Name])
 	}
-	b.WriteString("\n`make bench` measures all, `go run ./internal/bench -only cached,warm` some of it.\n")
+	b.WriteString("\n`make bench` measures all, `go run ./internal/bench -only cached,warm` some of it; with -results FILE\nthe page has what was measured before as well.\n")
 	return b.Bytes()
 }

@@ -100,8 +100,8 @@ func (w *world) pulls(ctx context.Context, rate int64) ([]time.Duration, error) 
 
 func pullRow(what string, stock, ours time.Duration, aim string, most float64) row {
 	r := ratio(stock, ours)
-	return row{what: what, base: seconds(stock), ours: seconds(ours), result: fmt.Sprintf("%.2f×", r),
-		aim: aim, short: aim != "" && r > most}
+	return row{What: what, Base: seconds(stock), Ours: seconds(ours), Result: fmt.Sprintf("%.2f×", r),
+		Aim: aim, Short: aim != "" && r > most}
 }
 
 // measureBlackhole pulls with the first of two mirrors well and black-holed.
@@ -140,8 +140,8 @@ func measureBlackhole(ctx context.Context, w *world) ([]row, error) {
 	}
 	more := took[1] - took[0]
 	return []row{
-		{what: "outlast, first mirror well and then black-holed", base: seconds(took[0]), ours: seconds(took[1]),
-			result: fmt.Sprintf("%+.2f s", more.Seconds()), aim: "at most 0.5 s more", short: more > blackholeAim},
-		{what: "stock buildx beside it, first mirror black-holed", base: said, ours: seconds(took[1])},
+		{What: "outlast, first mirror well and then black-holed", Base: seconds(took[0]), Ours: seconds(took[1]),
+			Result: fmt.Sprintf("%+.2f s", more.Seconds()), Aim: "at most 0.5 s more", Short: more > blackholeAim},
+		{What: "stock buildx beside it, first mirror black-holed", Base: said, Ours: seconds(took[1])},
 	}, nil
 }

@@ -57,8 +57,8 @@ func measureWarm(ctx context.Context, w *world) ([]row, error) {
 			return nil, err
 		}
 		r := ratio(took[1], took[0])
-		rows = append(rows, row{what: fmt.Sprintf("a warm blob of 100 MiB, clients at once: %d", clients),
-			base: speed(took[0], clients), ours: speed(took[1], clients), result: fmt.Sprintf("%.2f×", r), aim: "0.9×", short: r < warmAim})
+		rows = append(rows, row{What: fmt.Sprintf("a warm blob of 100 MiB, clients at once: %d", clients),
+			Base: speed(took[0], clients), Ours: speed(took[1], clients), Result: fmt.Sprintf("%.2f×", r), Aim: "0.9×", Short: r < warmAim})
 	}
 	return rows, nil
 }
@@ -83,8 +83,8 @@ func measureMemory(ctx context.Context, w *world) ([]row, error) {
 			return nil, err
 		}
 	}
-	return []row{{what: "peak memory of the gateway, 1 GiB to 16 clients", base: mib(peaks[0]), ours: mib(peaks[1]),
-		result: mib(peaks[1]), aim: "under 64 MiB", short: peaks[1] >= memoryAim}}, nil
+	return []row{{What: "peak memory of the gateway, 1 GiB to 16 clients", Base: mib(peaks[0]), Ours: mib(peaks[1]),
+		Result: mib(peaks[1]), Aim: "under 64 MiB", Short: peaks[1] >= memoryAim}}, nil
 }
 
 func mib(kb int) string { return fmt.Sprintf("%.1f MiB", float64(kb)/1024) }
