@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/outlast-build/outlast/internal/config"
 )
 
 // goProxy is what the go command of the machine that this program was built on
@@ -24,22 +26,26 @@ type addresses struct {
 	npm, python *url.URL
 }
 
-// findAddresses asks the environment, and the package managers themselves
-// where they are, for at most limit.
-func findAddresses(ctx context.Context, env []string, managers map[string]bool, limit time.Duration) addresses {
+// findAddresses reads the settings, and where they say nothing asks the
+// environment and the package managers themselves, for at most limit.
+func findAddresses(ctx context.Context, env []string, p config.Packages, managers map[string]bool, limit time.Duration) addresses {
 	ctx, cancel := context.WithTimeout(ctx, min(limit, time.Second))
 	defer cancel()
 	c := clients{ctx, env}
 	var a addresses
 	var both sync.WaitGroup
-	both.Go(func() { a.goProxies = proxyList(cmp.Or(c.first([]string{"GOPROXY"}, "go", "env", "GOPROXY"), goProxy)) })
+	both.Go(func() {
+		if a.goProxies = proxyList(strings.Join(p.Go, ",")); a.goProxies == nil {
+			a.goProxies = proxyList(cmp.Or(c.first([]string{"GOPROXY"}, "go", "env", "GOPROXY"), goProxy))
+		}
+	})
 	if managers["npm"] || managers["yarn"] || managers["pnpm"] {
 		both.Go(func() {
-			a.npm = address(c.first([]string{"npm_config_registry", "NPM_CONFIG_REGISTRY"}, "npm", "config", "get", "registry"))
+			a.npm = address(c.set(p.NPM, []string{"npm_config_registry", "NPM_CONFIG_REGISTRY"}, "npm", "config", "get", "registry"))
 		})
 	}
 	if slices.ContainsFunc(pythons, func(m string) bool { return managers[m] }) {
-		a.python = address(c.first([]string{"PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"}))
+		a.python = address(c.set(p.Pip, []string{"PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"}))
 	}
 	both.Wait()
 	return a
@@ -63,6 +69,14 @@ func family(manager string) string {
 type clients struct {
 	ctx context.Context
 	env []string
+}
+
+// set returns the first of own, the settings, or else what first returns.
+func (c clients) set(own, variables []string, command ...string) string {
+	if len(own) > 0 {
+		return own[0]
+	}
+	return c.first(variables, command...)
 }
 
 // first returns the first variable that is set, or else what the command

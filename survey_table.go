@@ -43,7 +43,7 @@ func newSurvey(ctx context.Context, o SurveyOptions) *survey {
 	for _, n := range o.Needs {
 		s.need(n)
 	}
-	s.known = findAddresses(ctx, o.Env, s.managers, o.Settings.Probe.Budget/2)
+	s.known = findAddresses(ctx, o.Env, o.Settings.Packages, s.managers, o.Settings.Probe.Budget/2)
 	s.addActions()
 	s.addRegistries()
 	s.addProxies()

@@ -456,6 +456,21 @@ func TestSurveyAsksWherePackageManagersGo(t *testing.T) {
 	}
 }
 
+// What the settings say packages come from is where the build will ask.
+func TestSurveyAsksWhereTheSettingsSay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.play("goproxy", faultnet.Always(faultnet.Status(503))) // what GOPROXY says
+	w.settings.Packages.Go = []string{w.serveAt("goproxy2")}
+	got := w.survey(calls("go"))
+	if failed := got.Failed(); len(failed) > 0 {
+		t.Errorf("got failures at %v, want the proxy of the settings alone to be asked", failed)
+	}
+	if n := w.services["goproxy"].Count(); n > 0 {
+		t.Errorf("got %d requests at the proxy of GOPROXY, want none", n)
+	}
+}
+
 // serveAt returns the address of a service that was started.
 func (w *world) serveAt(name string) string {
 	_, port, _ := net.SplitHostPort(w.services[name].Host())

@@ -80,7 +80,7 @@ type stretch struct {
 // abouts say what each manager does, and how it is set up.
 var abouts = map[string]string{
 	"go": "`go mod download` of two modules, with a complete `go.sum`. Stock: `GOPROXY=first,second`. The index is `.info`, `.mod` and the " +
-		"checksum database's answers, the file the `.zip`; *half-updated*: `.info` is there, `.mod` and `.zip` are not yet.",
+		"checksum database's answers, which is *sumdb* and can be reached through either source alone, the file the `.zip`; *half-updated*: `.info` is there, `.mod` and `.zip` are not yet.",
 	"apt": "`apt-get update && apt-get install --download-only` of a package from the updates of a release. Stock: the first source in `sources.list`. The index is all below `dists/`, the file " +
 		"the `.deb`; *wrong bytes* are in the list of packages; *half-updated*: `InRelease` is new, the lists of packages are those of before, and by their digests they are not there.",
 	"npm": "`npm install` of a package that needs another, without a lock file. Stock: `npm_config_registry=first`. The index is a package's document, " +

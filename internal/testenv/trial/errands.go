@@ -183,6 +183,10 @@ func (l *errandLab) replacer() *strings.Replacer {
 		_, port, _ := net.SplitHostPort(s.Host())
 		pairs = append(pairs, l.name(i)+":"+port, sourceNames[i], l.name(i), sourceNames[i], s.Host(), sourceNames[i])
 	}
+	if value, err := testenv.GoSumDB(); err == nil {
+		name, _, _ := strings.Cut(strings.Fields(value)[0], "+")
+		pairs = append(pairs, name, "sumdb")
+	}
 	return strings.NewReplacer(pairs...)
 }
 

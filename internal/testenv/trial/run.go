@@ -130,7 +130,7 @@ func said(log string) []string {
 		}
 	}
 	sums = slices.DeleteFunc(sums, func(s string) bool {
-		return strings.HasPrefix(s, "built ") || strings.HasPrefix(s, "warning: OUTLAST_") || strings.Contains(s, "; strategy ") || strings.HasSuffix(s, ": no other source had it")
+		return strings.HasPrefix(s, "built ") || strings.HasPrefix(s, "warning: OUTLAST_") || strings.HasPrefix(s, "strategy ") || strings.Contains(s, "; strategy ") || strings.HasSuffix(s, ": no other source had it")
 	})
 	for _, note := range notes {
 		if !slices.ContainsFunc(sums, func(s string) bool { return strings.HasPrefix(s, note) }) {
