@@ -112,6 +112,8 @@ type build struct {
 	card   health.Scorecard        // without checks where it has not come yet
 	absent []string                // references with substitutes that no source has
 	past   []plan.Past
+
+	ghaCaches ghaCaches
 }
 
 // Build builds an image, through outages where it must. The record is filled
@@ -172,6 +174,7 @@ func (b *build) do(ctx context.Context) error {
 		return err
 	}
 	defer b.closeGateway()
+	defer b.closeGHA(ctx)
 	if err := b.takeCard(ctx); err != nil {
 		return err
 	}

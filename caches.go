@@ -16,6 +16,9 @@ import (
 // use.
 func (b *build) caches(ctx context.Context) []plan.Cache {
 	var all []plan.Cache
+	if b.offersGHA() {
+		all = append(all, plan.Actions)
+	}
 	if b.Settings.Cache.Local != "" {
 		all = append(all, plan.Local)
 	}
@@ -61,6 +64,8 @@ func (b *build) cacheFlags(ctx context.Context, p plan.Plan, s *shelf) []string 
 // name it.
 func (b *build) entriesOf(tier plan.Cache) []buildx.CacheEntry {
 	switch dir, ref := b.Settings.Cache.Local, b.Settings.Cache.Registry; tier {
+	case plan.Actions:
+		return []buildx.CacheEntry{b.ownGHA()}
 	case plan.Local:
 		return []buildx.CacheEntry{{Type: "local", Attrs: map[string]string{"src": dir, "dest": dir, "mode": "max"}}}
 	case plan.Registry:

@@ -50,6 +50,8 @@ func (c *carrier) add(flag string, entries []buildx.CacheEntry) {
 // read is what stands for an import.
 func (c *carrier) read(ctx context.Context, e buildx.CacheEntry) []buildx.CacheEntry {
 	switch ref, named := inFull(e.Attrs["ref"]); {
+	case e.Type == "gha":
+		return c.throughGHA(e.With("mode", ""), false)
 	case e.Type == "registry" && named && c.plan.Road == plan.Gateway:
 		host, rest, _ := strings.Cut(ref, "/")
 		return []buildx.CacheEntry{e.With("ref", c.mirror.prefix(host)+"/"+rest).With("mode", "")}
@@ -77,6 +79,10 @@ func (c *carrier) write(ctx context.Context, e buildx.CacheEntry) []buildx.Cache
 	case c.sealed(ctx):
 		c.note(fmt.Sprintf("--cache-to of type %s is left out: this builder exports no cache (docker with its own image store)", e.Type))
 		return nil
+	case e.Type == "gha" && strict:
+		return c.throughGHA(e, true)
+	case e.Type == "gha":
+		return c.throughGHA(e.With("ignore-error", "true"), true)
 	case strict:
 		return []buildx.CacheEntry{e}
 	case e.Type == "registry" && c.sends(e):

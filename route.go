@@ -28,6 +28,7 @@ func (b *build) request(ctx context.Context, p plan.Plan, s *shelf) (engine.Requ
 		req.Args = buildx.ReadArgs(req.Args).Without("cache-from", "cache-to")
 	}
 	req.Flags = append(b.cacheFlags(ctx, p, s), flags(p)...)
+	b.hideToken(&req)
 	return req, b.route(ctx, p, &req)
 }
 

@@ -120,23 +120,18 @@ func (s *survey) env(name string) string {
 // addActions checks the cache service by the protocol that buildx would use
 // (util/buildflags, addGithubToken). Without the token nobody could.
 func (s *survey) addActions() {
-	token := s.env("ACTIONS_RUNTIME_TOKEN")
-	v2 := slices.Contains([]string{"1", "t", "true"}, strings.ToLower(s.env("ACTIONS_CACHE_SERVICE_V2")))
-	at := s.env("ACTIONS_CACHE_URL")
-	if results := s.env("ACTIONS_RESULTS_URL"); v2 || at == "" {
-		at, v2 = results, true
-	}
-	u, err := url.Parse(at)
-	if token == "" || at == "" || err != nil {
+	gha := ghaOf(s.env)
+	u, err := url.Parse(gha.url)
+	if !gha.named() || err != nil {
 		return
 	}
 	name := "GHA cache service v1"
-	if v2 {
+	if gha.v2 {
 		name = "GHA cache service v2"
 	}
 	s.name(u.Host, false)
 	s.actions = append(s.actions, probe.Check{Name: name, Target: u.Host, Host: u.Host, Question: probe.Actions{
-		URL: at, V2: v2, Transport: authorized{"Bearer " + token, s.fetcher().Transport()}}})
+		URL: gha.url, V2: gha.v2, Transport: authorized{"Bearer " + gha.token, s.fetcher().Transport()}}})
 }
 
 // authorized adds a credential to the requests that it is given: those to one

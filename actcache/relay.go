@@ -20,6 +20,9 @@ const (
 	mostQueuedBytes = 10 << 30
 	// sendTries is how often one entry is tried.
 	sendTries = 3
+	// lately is when GitHub took something if it is well, whatever was lost
+	// to it before.
+	lately = 5 * time.Second
 	// longestWait is the longest that a service is waited for at its own word.
 	longestWait = 2 * time.Minute
 	// GitHub takes 200 new entries a minute of a repository; others of its
@@ -181,8 +184,13 @@ func (r *relay) jitter() float64 {
 // longer than clients have patience. The relay has ended then.
 func (r *relay) drain(ctx context.Context) error {
 	defer r.stop()
-	patience := max(r.github.patience.most(time.Now()), time.Second)
 	began := time.Now()
+	patience := r.github.patience.most(began)
+	r.mu.Lock()
+	if began.Sub(r.moved) < lately {
+		patience = max(patience, time.Second)
+	}
+	r.mu.Unlock()
 	for {
 		r.mu.Lock()
 		idle := len(r.queue) == 0 && !r.working
@@ -209,14 +217,26 @@ func (r *relay) drain(ctx context.Context) error {
 	}
 }
 
+// pending counts the entries that are not sent yet.
+func (r *relay) pending() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pendingLocked()
+}
+
+func (r *relay) pendingLocked() int {
+	n := len(r.queue)
+	if r.working {
+		n++
+	}
+	return n
+}
+
 // summary is what GitHub did not get.
 func (r *relay) summary() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := r.unsent + len(r.queue)
-	if r.working {
-		n++
-	}
+	n := r.unsent + r.pendingLocked()
 	if n == 0 {
 		return nil
 	}

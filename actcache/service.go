@@ -90,6 +90,15 @@ func (s *Service) Close(ctx context.Context) error {
 	return err
 }
 
+// Pending counts the entries that GitHub is still to get.
+func (s *Service) Pending() int {
+	s.ready()
+	if s.relay == nil {
+		return 0
+	}
+	return s.relay.pending()
+}
+
 func (s *Service) largest() int64 {
 	if s.Largest > 0 {
 		return s.Largest

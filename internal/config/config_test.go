@@ -468,7 +468,7 @@ func TestVariablesOfBuildScripts(t *testing.T) {
 	if diff := cmp.Diff(config.Timeouts{Optimal: 40 * time.Minute, Resilient: 25 * time.Minute, Conservative: 20 * time.Minute, Emergency: 90 * time.Second}, got.Timeouts); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(config.Cache{Local: filepath.Join(h.proj, "cache"), Registry: "r.example.com/app:cache", Write: true, Send: 2 * time.Minute}, got.Cache); diff != "" {
+	if diff := cmp.Diff(config.Cache{Local: filepath.Join(h.proj, "cache"), Registry: "r.example.com/app:cache", Write: true, Send: 2 * time.Minute, Actions: true}, got.Cache); diff != "" {
 		t.Error(diff)
 	}
 	if s := sourceOf(t, l, "thresholds.optimal"); s != "THRESHOLD_OPTIMAL" {

@@ -62,6 +62,9 @@ warning, and the build goes on:
 | ` + "`cache.registry`" + ` | builds read it; they write it only where ` + "`cache.write`" + ` says so |
 | ` + "`cache.write`" + ` | not taken |
 | ` + "`history.*`" + ` | not taken |
+| ` + "`actions.size`" + ` | only of a store inside the project |
+| ` + "`actions.listen`" + ` | an address of this machine |
+| ` + "`actions.public`" + ` | not taken |
 
 A file that is a link out of its folder is not read. To use all of a project's file,
 name it: ` + "`--config outlast.yaml`" + `. Why: [decisions/settings.md](decisions/settings.md).

@@ -26,6 +26,7 @@ type Settings struct {
 	Timeouts   Timeouts
 	Cache      Cache
 	History    History
+	Actions    Actions
 }
 
 // A Registry is where the images of one host come from.
@@ -99,6 +100,16 @@ type Cache struct {
 	Registry string        // a reference, as in registry.example.com/app:cache; empty means none
 	Write    bool          // builds write Registry
 	Send     time.Duration // how long sending caches may take, once the image is made
+	Actions  bool          // the cache service of a GitHub Actions job is used, by way of this program
+}
+
+// Actions is how this program serves the cache of GitHub Actions.
+type Actions struct {
+	Size   int64         // of all entries, in bytes; 0 means no limit
+	Budget time.Duration // that one build may lose in all to GitHub's service while that fails
+	Relay  time.Duration // that a build that is done may go on sending entries to GitHub's service
+	Listen string        // of `outlast actcache`: HOST:PORT; port 0 takes a free one
+	Public bool          // an address that other machines can reach is allowed
 }
 
 // History is the memory of runs.
