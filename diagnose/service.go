@@ -53,6 +53,14 @@ func (l *log) service(h hit) string {
 	if s := l.stage(); s != "" {
 		return s
 	}
+	if speaker.MatchString(l.lines[h.at].text) {
+		// It says itself who failed; what the same command would have done next
+		// had no part in it.
+		if h.p.Kind == fault.DNS {
+			return "dns"
+		}
+		return "network"
+	}
 	if h.p.Kind == fault.DNS {
 		// Clients of their own protocol are named for it; all others failed
 		// at nothing but the name.
@@ -73,6 +81,9 @@ func (l *log) service(h hit) string {
 	}
 	return "other"
 }
+
+// speaker is a program for downloads that says how it failed.
+var speaker = re(`^(?:[^:]* )?(?:curl: \(\d+\)|wget: )`)
 
 // near looks for the service around a match.
 func (l *log) near(h hit) string {
