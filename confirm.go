@@ -15,6 +15,7 @@ import (
 	"github.com/outlast-build/outlast/fault"
 	"github.com/outlast-build/outlast/gateway/forward"
 	"github.com/outlast-build/outlast/probe"
+	"github.com/outlast-build/outlast/redact"
 )
 
 // Confirm asks the service that a failure is blamed on whether it is well: one
@@ -34,7 +35,7 @@ func Confirm(ctx context.Context, o SurveyOptions, d diagnose.Diagnosis) (diagno
 	if ctx.Err() != nil || got.Kind == fault.Config {
 		return diagnose.Answer{}, false // nobody was asked
 	}
-	return diagnose.Answer{Endpoint: got.Target, OK: got.OK, Kind: got.Kind, Detail: got.Detail, Took: got.Took}, true
+	return diagnose.Answer{Endpoint: got.Target, OK: got.OK, Kind: got.Kind, Detail: redact.Text(got.Detail), Took: got.Took}, true
 }
 
 // suspect is the check of the service that a failure is blamed on.

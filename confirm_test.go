@@ -77,6 +77,22 @@ func TestConfirmAsksTheBuildsOwnServicesAlone(t *testing.T) {
 	}
 }
 
+// An address of the Dockerfile may be signed, or have a login.
+func TestAnAnswerHoldsNoSecret(t *testing.T) {
+	w := newWorld(t)
+	w.serve("gone", nil)
+	host := w.services["gone"].Host()
+	w.services["gone"].Close()
+	const planted = "Hunter2Pl4nted9z"
+	o := outlast.SurveyOptions{Settings: w.settings, Env: w.env, Known: true, Needs: []dockerfile.Need{
+		{Kind: dockerfile.RunURL, Ref: "http://bob:" + planted + "@" + host + "/x?sig=" + planted, Host: host}}}
+	o.Settings.Packages.Hosts = []string{host}
+	got, ok := outlast.Confirm(t.Context(), o, diagnose.Diagnosis{Endpoint: host})
+	if !ok || got.OK || strings.Contains(got.Detail+got.Endpoint, planted) {
+		t.Errorf("got %+v, %v, want that it cannot be reached, without the secret", got, ok)
+	}
+}
+
 // What the suspected service answers decides what the next attempt is.
 func TestTheAnswerDecides(t *testing.T) {
 	outage := fails("[build 2/3] RUN go mod download", "go: github.com/a/b@v1.0.0: reading https://goproxy.example.com/github.com/a/b/@v/v1.0.0.zip: 503 Service Unavailable\n", exit1)

@@ -14,6 +14,7 @@ import (
 	"github.com/moby/buildkit/client"
 	digest "github.com/opencontainers/go-digest"
 
+	"github.com/outlast-build/outlast/diagnose"
 	"github.com/outlast-build/outlast/engine"
 	"github.com/outlast-build/outlast/fault"
 	"github.com/outlast-build/outlast/health"
@@ -35,7 +36,10 @@ func leaky(end record.Outcome, err error) cli.Parts {
 			}})
 			return record.Run{
 				ID: "run-1", Outcome: end, Started: now, Ended: now.Add(time.Second), Strategy: "optimal", Error: "said " + planted,
-				Attempts: []record.Attempt{{Strategy: "optimal", Kind: fault.Build, Cause: "sig=" + planted + "&x", Started: now, Ended: now}},
+				Attempts: []record.Attempt{{Strategy: "optimal", Kind: fault.Build, Cause: "sig=" + planted + "&x",
+					Diagnosis: &diagnose.Diagnosis{Kind: fault.Outage, Service: "registry", Hint: "said token=" + planted, Evidence: diagnose.Evidence{Line: 1, Text: "https://x/?sig=" + planted},
+						Answer: &diagnose.Answer{Endpoint: "x.example.com", Kind: fault.Outage, Detail: "Get https://bob:" + planted + "@x.example.com/: EOF"}},
+					Started: now, Ended: now}},
 				Services: []record.Service{{Endpoint: "mirror.example.com", Serves: "docker.io", Asked: 1, Failed: map[fault.Kind]int{fault.Timeout: 1}, Last: "https://x/?sig=" + planted}},
 				Notes:    []string{"note " + planted},
 			}, err
