@@ -50,6 +50,10 @@ type Options struct {
 	// Jitter returns a number in [0, 1). Nil means chance.
 	Jitter func() float64
 
+	// Tried is told of each request to an upstream, at once from many places.
+	// Nil: nobody is.
+	Tried func(fetch.Try)
+
 	// Progress is kept up to date for whoever looks on. Nil: nobody does.
 	Progress *Progress
 
@@ -294,6 +298,9 @@ func (o onBuilder) Local(ctx context.Context, refs, platforms []string) ([]strin
 }
 
 func (b *build) answered(t fetch.Try) {
+	if b.Tried != nil {
+		b.Tried(t)
+	}
 	b.tell(b.ledger.Answered(t.Endpoint, t.Serves, t.Kind, t.Bytes, t.Err))
 	b.ledger.Took(t.Endpoint, t.Serves, t.Origin, t.Kind, t.Took)
 }

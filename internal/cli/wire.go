@@ -16,12 +16,17 @@ func program() Parts {
 		Build: func(ctx context.Context, r BuildRequest) (record.Run, error) {
 			progress := new(outlast.Progress)
 			defer daemon.Announce(r.Args, r.Env, progress)()
-			return outlast.Build(ctx, outlast.Options{
+			tracer := daemon.NewTracer(r.Args, r.Env)
+			run, err := outlast.Build(ctx, outlast.Options{
 				Args: r.Args, Env: r.Env, Stdin: r.Stdin, Stdout: r.Stdout, Settings: r.Settings,
 				Version: readVersion().Version, Direct: r.Direct, Offline: r.Offline, Debug: r.Debug, Survey: outlast.Survey,
 				Confirm: outlast.Confirm,
-				Kill:    r.Kill, Chosen: r.Chosen, Emit: r.Emit, Note: r.Note, Progress: progress,
+				Kill:    r.Kill, Chosen: r.Chosen, Emit: r.Emit, Note: r.Note, Progress: progress, Tried: tracer.Tried(),
 			})
+			if failed := tracer.Export(ctx, run); failed != nil && r.Note != nil {
+				r.Note(failed.Error())
+			}
+			return run, err
 		},
 		Plan: func(ctx context.Context, r BuildRequest) (outlast.Preview, error) {
 			return outlast.PreviewBuild(ctx, outlast.Options{Args: r.Args, Env: r.Env, Stdin: r.Stdin, Settings: r.Settings, Direct: r.Direct, Survey: outlast.Survey, Note: r.Note})
