@@ -107,6 +107,7 @@ type build struct {
 	engine    engine.Engine
 	mirror    *serving // nil where there is no gateway
 	packages  PackageSources
+	projects  node
 	opened    map[string]bool // whether the gateway goes to a host of an ADD, where that was asked
 	board     *health.Board
 	watch     atomic.Pointer[watch] // of the attempt under way
@@ -195,6 +196,8 @@ func (b *build) openGateway(ctx context.Context) error {
 	}
 	var err error
 	b.packages = FindPackages(ctx, b.Settings, b.Env, b.managers())
+	b.projects = readNode(b.contextDir())
+	b.packages.NPM.Others = b.projects.scopes
 	b.mirror, err = serve(ctx, GatewayOptions{Settings: b.Settings, Hosts: b.hosts(), Files: b.webHosts(), Board: b.board,
 		Packages: b.packages,
 		Offline:  b.Offline, OnTry: b.answered, OnServe: b.served, OnBytes: b.alive, Once: true, Warn: b.note})

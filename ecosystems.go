@@ -63,10 +63,7 @@ func (g *Gateway) service(manager string) *service {
 
 // Serves reports whether the gateway knows where a manager's packages are.
 func (g *Gateway) Serves(manager string) bool {
-	if manager == "pnpm" {
-		manager = "npm"
-	}
-	return g.service(manager) != nil
+	return g.service(family(manager)) != nil
 }
 
 // addPackages adds the ecosystems that there are sources for, and the proxy.

@@ -54,10 +54,10 @@ func FindPackages(ctx context.Context, s config.Settings, env []string, managers
 	if managers["go"] {
 		both.Go(func() { p.Go = c.goSettings(s.Packages.Go) })
 	}
-	if managers["npm"] || managers["pnpm"] {
+	if managers["npm"] || managers["pnpm"] || managers["yarn"] {
 		both.Go(func() { p.NPM = c.npmSettings(s.Packages) })
 	}
-	if managers["pip"] {
+	if managers["pip"] || managers["uv"] {
 		p.Python = c.pipSettings(s.Packages.Pip)
 	}
 	both.Wait()

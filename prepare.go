@@ -41,6 +41,10 @@ func (b *build) prepare(ctx context.Context, rec recipe, unknown []string, req *
 		return
 	}
 	managers := b.carried(rec)
+	for _, left := range b.projects.leave(managers) {
+		b.note(fmt.Sprintf("%s in RUN: not through the gateway: %s", left.manager, left.why))
+		managers = slices.DeleteFunc(managers, func(m string) bool { return m == left.manager })
+	}
 	if len(managers) == 0 {
 		return
 	}
@@ -123,10 +127,13 @@ func (b *build) proxied() bool {
 // missing to nothing.
 func (s *serving) secrets(proxied bool) map[string][]byte {
 	values := map[string]string{
-		"outlast-goproxy": "http://" + s.address + strings.TrimSuffix(gomod.Prefix, "/") + s.online("|direct", ""),
-		"outlast-apt":     s.aptConf(proxied),
-		"outlast-npm":     "registry=http://" + s.address + npm.Kept + "\nreplace-registry-host=" + s.npmHost + "\nfetch-retries=" + s.online("4", "0") + "\nfetch-retry-mintimeout=1000\n",
-		"outlast-pip":     "[global]\nindex-url = http://" + s.address + pypi.Index + "\nretries = " + s.online("8", "0") + "\n",
+		"outlast-goproxy":   "http://" + s.address + strings.TrimSuffix(gomod.Prefix, "/") + s.online("|direct", ""),
+		"outlast-apt":       s.aptConf(proxied),
+		"outlast-npm":       "registry=http://" + s.address + npm.Kept + "\nreplace-registry-host=" + s.npmHost + "\nfetch-retries=" + s.online("4", "0") + "\nfetch-retry-mintimeout=1000\n",
+		"outlast-yarn":      "http://" + s.address + npm.Prefix,
+		"outlast-yarn-http": "127.0.0.1",
+		"outlast-uv":        "http://" + s.address + pypi.Index,
+		"outlast-pip":       "[global]\nindex-url = http://" + s.address + pypi.Index + "\nretries = " + s.online("8", "0") + "\n",
 	}
 	for _, one := range dockerfile.Secrets() {
 		if one.File != "" {

@@ -106,6 +106,9 @@ func (o PrepareOptions) collect(src []byte, build, target ocispecs.Platform, vot
 				continue
 			}
 			now := verdict{why: carrier.refusal(s.env, o.baseEnv(s), text, string(src))}
+			if carrier.judge != nil && now.why == "" {
+				now.why = carrier.judge(cmd)
+			}
 			if carrier.image && now.why == "" {
 				now = o.imageVerdict(s, c, cmd, text)
 			}

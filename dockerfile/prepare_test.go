@@ -15,10 +15,12 @@ import (
 )
 
 const (
-	goMount  = " --mount=type=secret,id=outlast-goproxy,env=GOPROXY"
-	aptMount = " --mount=type=secret,id=outlast-apt,target=/dev/outlast/apt.conf,mode=0444 --mount=type=secret,id=outlast-apt-config,env=APT_CONFIG"
-	npmMount = " --mount=type=secret,id=outlast-npm,target=/dev/outlast/npmrc,mode=0444 --mount=type=secret,id=outlast-npm-config,env=npm_config_globalconfig"
-	pipMount = " --mount=type=secret,id=outlast-pip,target=/dev/outlast/pip.conf,mode=0444 --mount=type=secret,id=outlast-pip-config,env=PIP_CONFIG_FILE"
+	goMount   = " --mount=type=secret,id=outlast-goproxy,env=GOPROXY"
+	aptMount  = " --mount=type=secret,id=outlast-apt,target=/dev/outlast/apt.conf,mode=0444 --mount=type=secret,id=outlast-apt-config,env=APT_CONFIG"
+	npmMount  = " --mount=type=secret,id=outlast-npm,target=/dev/outlast/npmrc,mode=0444 --mount=type=secret,id=outlast-npm-config,env=npm_config_globalconfig"
+	yarnMount = " --mount=type=secret,id=outlast-yarn,env=YARN_NPM_REGISTRY_SERVER --mount=type=secret,id=outlast-yarn-http,env=YARN_UNSAFE_HTTP_WHITELIST"
+	uvMount   = " --mount=type=secret,id=outlast-uv,env=UV_DEFAULT_INDEX"
+	pipMount  = " --mount=type=secret,id=outlast-pip,target=/dev/outlast/pip.conf,mode=0444 --mount=type=secret,id=outlast-pip-config,env=PIP_CONFIG_FILE"
 )
 
 var apkMount = " " + dockerfile.ImageSecret("docker.io/library/base:latest").Mount()
@@ -37,7 +39,7 @@ func prepareAll(src string, change func(*dockerfile.PrepareOptions)) (dockerfile
 }
 
 // In the tables «go» stands for the mounts that are added.
-var marks = strings.NewReplacer("«go»", goMount, "«apt»", aptMount, "«npm»", npmMount, "«pip»", pipMount, "«apk»", apkMount)
+var marks = strings.NewReplacer("«go»", goMount, "«apt»", aptMount, "«npm»", npmMount, "«pip»", pipMount, "«yarn»", yarnMount, "«uv»", uvMount, "«apk»", apkMount)
 var unmark = regexp.MustCompile(`«\w+»`)
 
 func TestPrepare(t *testing.T) {
@@ -80,6 +82,13 @@ func TestPrepare(t *testing.T) {
 		{"apk with repositories of the user's", "FROM base\nRUN echo https://apk.example.com/x >>/etc/apk/repositories\nRUN apk add --no-cache git\n"},
 		{"apk below files of the user's", "FROM base AS a\nCOPY rootfs/ /\nFROM a\nRUN apk add --no-cache git\n"},
 		{"apk above files of the user's", "FROM base\nRUN«apk» apk add --no-cache git\nCOPY rootfs/ /\n"},
+		{"yarn", "FROM base\nRUN«yarn» yarn install --immutable\n"},
+		{"yarn with a file of its own", "FROM base\nCOPY .yarnrc.yml ./\nRUN yarn install --immutable\n"},
+		{"npm with a login", "FROM base\nRUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci && yarn install\n"},
+		{"uv as pip", "FROM base\nRUN«uv» uv pip install --system flask && uv tool install ruff && uvx black\n"},
+		{"uv with a project", "FROM base\nRUN uv sync --locked\nRUN uv pip install x && uv run y\n"},
+		{"uv with an index of the user's", "FROM base\nENV UV_INDEX_URL=https://pypi.example.com/simple\nRUN uv pip install x\n"},
+		{"poetry has no setting for its index", "FROM base\nRUN poetry install\n"},
 		{"new frontends", "# syntax=docker/dockerfile:1\nFROM base\nRUN«go» go mod download\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 )
 
 // A Secret carries a setting into the RUNs of a package manager: as a variable,
@@ -28,7 +30,8 @@ func (s Secret) Mount() string {
 // A carrier is how settings reach a package manager. Wherever a manager reads
 // a file that everything else the user says wins over, that file is taken.
 type carrier struct {
-	image    bool // the secret is of the base image: see ImageSecret
+	judge    func(*instructions.RunCommand) string // why a RUN is left all the same, or ""; nil: never
+	image    bool                                  // the secret is of the base image: see ImageSecret
 	managers []string
 	secrets  []Secret
 	own      []string // variables by which a user says it himself
@@ -51,7 +54,8 @@ var carriers = []carrier{
 	},
 	{
 		// The project's and the user's files, and all variables, win over it.
-		managers: strings.Fields("npm pnpm"), said: []string{"--location=global", "--location global", "config set -g", "--global-config"},
+		// A login in a file or a secret is for the registry's own host alone.
+		managers: strings.Fields("npm pnpm"), said: append([]string{"--location=global", "--location global", "config set -g", "--global-config"}, npmLogins...),
 		own:     strings.Fields("npm_config_globalconfig NPM_CONFIG_GLOBALCONFIG npm_config_registry NPM_CONFIG_REGISTRY"),
 		secrets: []Secret{{ID: "outlast-npm", File: "/dev/outlast/npmrc"}, {ID: "outlast-npm-config", Env: "npm_config_globalconfig"}},
 	},
@@ -61,10 +65,38 @@ var carriers = []carrier{
 		secrets: []Secret{{ID: "outlast-pip", File: "/dev/outlast/pip.conf"}, {ID: "outlast-pip-config", Env: "PIP_CONFIG_FILE"}},
 	},
 	{
+		// Variables win over .yarnrc.yml. What is not yarn 2 or later passes
+		// them over; yarn 1 asks the addresses in its lock file in any case.
+		managers: strings.Fields("yarn"), wins: true, said: append([]string{".yarnrc", "npmRegistryServer", "npmScopes", "yarn config set"}, npmLogins...),
+		own:     strings.Fields("YARN_NPM_REGISTRY_SERVER YARN_UNSAFE_HTTP_WHITELIST YARN_NPM_AUTH_TOKEN npm_config_registry NPM_CONFIG_REGISTRY"),
+		secrets: []Secret{{ID: "outlast-yarn", Env: "YARN_NPM_REGISTRY_SERVER"}, {ID: "outlast-yarn-http", Env: "YARN_UNSAFE_HTTP_WHITELIST"}},
+	},
+	{
+		// A lock file of uv's names its index: a project's would name the
+		// gateway, or not be taken.
+		managers: strings.Fields("uv"), wins: true, said: []string{"uv.toml", "--default-index", "--index-url"}, judge: unlocked,
+		own:     strings.Fields("UV_DEFAULT_INDEX UV_INDEX_URL UV_INDEX UV_EXTRA_INDEX_URL UV_CONFIG_FILE"),
+		secrets: []Secret{{ID: "outlast-uv", Env: "UV_DEFAULT_INDEX"}},
+	},
+	{
 		// apk knows no variable, and no other file.
 		managers: strings.Fields("apk"), image: true,
 		said: []string{"/etc/apk", "setup-apkrepos", "--repositories-file"},
 	},
+}
+
+// npmLogins are words of a Dockerfile that logs in to a registry of npm's.
+var npmLogins = []string{"_authToken", "NPM_TOKEN", "NODE_AUTH_TOKEN", "npm login", "npm adduser", "/.npmrc", "id=npmrc"}
+
+// unlocked says why a RUN with uv keeps its own settings, or nothing.
+func unlocked(cmd *instructions.RunCommand) string {
+	for _, c := range runCalls(cmd) {
+		if name := c.name(); name == "uvx" || name != "uv" || c.verb(words("pip tool")) != "" {
+			continue
+		}
+		return "the lock file of a project names its index"
+	}
+	return ""
 }
 
 // ApkRepositories is the file by which an image says where apk's packages are.

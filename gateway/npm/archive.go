@@ -85,3 +85,22 @@ func (p *Protocol) lookUp(ctx context.Context, a gateway.Asset, q request) (stri
 	}
 	return "", notFound(fmt.Errorf("%s has no version %s", q.name, q.rest))
 }
+
+// contradicted reports whether the registry says another hash of an archive than
+// the client that asked for it.
+func (p *Protocol) contradicted(r *http.Request) bool {
+	own, ok := strongest(r.Header.Get(claimed))
+	q, err := parse(cut(r.URL.EscapedPath()))
+	if !ok || err != nil || q.kind != archive {
+		return false
+	}
+	origin, err := p.origin(q.name)
+	if err != nil {
+		return false
+	}
+	r = r.Clone(r.Context())
+	r.Header.Del(claimed)
+	said, err := p.integrity(r, q, origin)
+	theirs, ok := sums(said)[own.name]
+	return err == nil && ok && theirs != own.hex
+}

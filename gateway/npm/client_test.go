@@ -196,6 +196,8 @@ func (p project) run(s *site, place, name string, args ...string) (string, error
 	cmd.Dir = p.dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + p.home, "NPM_CONFIG_REGISTRY=" + s.gateway + place,
 		"NPM_CONFIG_GLOBALCONFIG=" + filepath.Join(p.home, "none"), "NPM_CONFIG_UPDATE_NOTIFIER=false", "NPM_CONFIG_FUND=false",
+		"YARN_NPM_REGISTRY_SERVER=" + s.gateway + npm.Prefix, "YARN_UNSAFE_HTTP_WHITELIST=127.0.0.1", "YARN_NODE_LINKER=node-modules",
+		"YARN_ENABLE_TELEMETRY=0", "YARN_ENABLE_GLOBAL_CACHE=false", "YARN_ENABLE_IMMUTABLE_INSTALLS=false",
 		"NPM_CONFIG_FETCH_RETRIES=0", "npm_config_yes=true", "NPM_CONFIG_REPLACE_REGISTRY_HOST=" + os.Getenv("NPM_CONFIG_REPLACE_REGISTRY_HOST")}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -325,6 +327,7 @@ func TestOtherClients(t *testing.T) {
 		args []string
 	}{
 		{"yarn classic", []string{"-y", "yarn@1.22.22", "install", "--non-interactive"}},
+		{"yarn of now", []string{"-y", "-p", "@yarnpkg/cli-dist@4.9.2", "yarn", "install", "--mode=skip-build"}},
 		{"pnpm", []string{"-y", "pnpm@9.15.9", "install"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -337,6 +340,10 @@ func TestOtherClients(t *testing.T) {
 				t.Fatal(err)
 			}
 			p.installed()
+			// yarn 2 and later write a lock file, which no gateway is named in.
+			if lock, err := os.ReadFile(filepath.Join(p.dir, "yarn.lock")); tt.name == "yarn of now" && (err != nil || strings.Contains(string(lock), "127.0.0.1")) {
+				t.Errorf("%v: %s", err, lock)
+			}
 		})
 	}
 }

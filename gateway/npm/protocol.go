@@ -157,8 +157,13 @@ func (p *Protocol) Respond(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// WriteError writes an error as registries do. Clients show its text.
-func (p *Protocol) WriteError(w http.ResponseWriter, _ *http.Request, code int, err error) {
+// WriteError writes an error as registries do. Clients show its text. Where the
+// client named a hash that the registry has none of, it is the client who has to
+// look, and another try would be in vain.
+func (p *Protocol) WriteError(w http.ResponseWriter, r *http.Request, code int, err error) {
+	if code == http.StatusBadGateway && fault.Of(err) == fault.Corrupt && p.contradicted(r) {
+		code, err = http.StatusUnprocessableEntity, fmt.Errorf("integrity checksum failed: the lock file names another hash than the registry: %w", err)
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})

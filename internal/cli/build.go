@@ -113,6 +113,9 @@ func (a *app) build(cmd *cobra.Command, arguments []string) error {
 	}
 	direct, _ := strconv.ParseBool(p.last("no-gateway"))
 	offline, _ := strconv.ParseBool(p.last("offline"))
+	if as, _ := strconv.ParseBool(p.last("no-prepare")); as {
+		loaded.Settings.Packages.Prepare = false
+	}
 	if direct && offline {
 		return &usageError{errors.New("--offline and --no-gateway exclude each other"), "what is not asked for anywhere comes through the gateway, from the local store"}
 	}

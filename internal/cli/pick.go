@@ -30,6 +30,7 @@ var ownFlags = []ownFlag{
 	{"offline", "", "build from the local store alone: no service is asked"},
 	{"no-history", "", "keep no record of this build"},
 	{"no-gateway", "", "let the builder ask the registries itself, as stock buildx does"},
+	{"no-prepare", "", "leave RUN as it is: package managers ask their hosts themselves"},
 }
 
 // picked are the arguments of `outlast build`, taken apart.
