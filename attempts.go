@@ -216,7 +216,10 @@ func (b *build) attempt(ctx context.Context, p plan.Plan, waited time.Duration) 
 	if d := result.Image(); d != "" && err == nil {
 		b.run.Images = append(b.run.Images, record.Image{Digest: d.String(), Tags: b.args().All("tag"), Platforms: platformsOf(result, b.args(), b.Dir, b.getenv)})
 	}
-	if err == nil {
+	b.tellUnread(&shelf)
+	if err != nil {
+		b.broken = b.broke(&shelf, result, err)
+	} else {
 		b.tellUnwritten(result)
 		b.sendCaches(ctx, b.putAway(ctx, &shelf))
 	}

@@ -119,6 +119,8 @@ type build struct {
 	past   []plan.Past
 
 	ghaCaches ghaCaches
+	broken    []imported      // caches that made the last attempt fail
+	dropped   map[string]bool // caches that stay out of the rest of the build, by where they are
 }
 
 // Build builds an image, through outages where it must. The record is filled

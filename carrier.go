@@ -53,6 +53,10 @@ func (c *carrier) read(ctx context.Context, e buildx.CacheEntry) []buildx.CacheE
 	case e.Type == "gha":
 		return c.throughGHA(e.With("mode", ""), false)
 	case e.Type == "registry" && named && c.plan.Road == plan.Gateway:
+		if c.dropped[ref] {
+			return nil
+		}
+		c.shelf.imports = append(c.shelf.imports, imported{tier: "registry", where: ref})
 		host, rest, _ := strings.Cut(ref, "/")
 		return []buildx.CacheEntry{e.With("ref", c.mirror.prefix(host)+"/"+rest).With("mode", "")}
 	case e.Type == "local" && e.Attrs["src"] != "" && e.Attrs["digest"] == "":
@@ -61,6 +65,10 @@ func (c *carrier) read(ctx context.Context, e buildx.CacheEntry) []buildx.CacheE
 			c.note(fmt.Sprintf("the cache in %s is not used: %v", e.Attrs["src"], err))
 			return nil
 		}
+		if c.dropped[x.dir] {
+			return nil
+		}
+		c.importFolder(c.shelf, x)
 		if x.view.Entries == 0 {
 			return nil
 		}

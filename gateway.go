@@ -134,12 +134,13 @@ type serving struct {
 
 	mu     sync.Mutex
 	failed map[string]error // by asset: what could not be served, and was not since
+	given  map[string]traffic
 	dirs   []string
 }
 
 // serve starts a gateway on a free port of the loopback address.
 func serve(ctx context.Context, o GatewayOptions) (*serving, error) {
-	s := &serving{failed: make(map[string]error), offline: o.Offline}
+	s := &serving{failed: make(map[string]error), given: make(map[string]traffic), offline: o.Offline}
 	told := o.OnServe
 	o.OnServe = func(a gateway.Served) { s.noteServed(a); told(a) }
 	var err error
@@ -182,6 +183,7 @@ func (s *serving) noteServed(a gateway.Served) {
 	switch {
 	case a.Err == nil:
 		delete(s.failed, a.Asset.Name)
+		s.giveLocked(a.Asset)
 	case !errors.Is(a.Err, context.Canceled) && len(s.failed) < maxFailed:
 		s.failed[a.Asset.Name] = a.Err
 	}
@@ -192,6 +194,50 @@ func (s *serving) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.failed)
+	clear(s.given)
+}
+
+// traffic is what was served of a repository.
+type traffic struct {
+	named  bool // a tag was answered
+	layers int  // or configurations
+	bytes  int64
+}
+
+func (s *serving) giveLocked(a gateway.Asset) {
+	repo := repository(a.Name)
+	t, known := s.given[repo]
+	if !known && len(s.given) >= maxFailed {
+		return
+	}
+	switch {
+	case !strings.Contains(a.Name, "@"):
+		t.named = true
+	case !a.Small:
+		t.layers++
+		t.bytes += max(a.Size, 0)
+	}
+	s.given[repo] = t
+}
+
+func (s *serving) traffic(repo string) traffic {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.given[repo]
+}
+
+// lacks is a failure to serve something of a repository; nil where all was
+// served.
+func (s *serving) lacks(repo string) *fetch.Failure {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, err := range s.failed {
+		var f *fetch.Failure
+		if repository(name) == repo && errors.As(err, &f) {
+			return f
+		}
+	}
+	return nil
 }
 
 // has reports whether an image can be had from anywhere. An answer that says
@@ -259,13 +305,16 @@ func (s *serving) knows(ref string) bool {
 }
 
 // missing returns what could not be had from anywhere although nobody who
-// knows said no.
-func (s *serving) missing() []*fetch.Failure {
+// knows said no, but for what is of the repositories of caches.
+func (s *serving) missing(caches []string) []*fetch.Failure {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []*fetch.Failure
-	for _, err := range s.failed {
+	for name, err := range s.failed {
 		var f *fetch.Failure
+		if slices.Contains(caches, repository(name)) {
+			continue
+		}
 		if errors.As(err, &f) && f.Kind() != fault.NotFound && f.Kind() != fault.Auth {
 			all = append(all, f)
 		}

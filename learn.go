@@ -73,15 +73,19 @@ func (b *build) learn(ctx context.Context, p plan.Plan, r engine.Result, err err
 		// What the gateway could not have from anywhere, the builder knows as
 		// an answer of the gateway alone. Offline, that goes for packages too.
 		known := step == nil || !isRun(step.Name) || b.Offline && !past.Diagnosis.UserError
-		if missing := b.mirror.missing(); len(missing) > 0 && known {
+		if missing := b.mirror.missing(b.cacheRepos()); len(missing) > 0 && known {
 			past.Diagnosis, past.After = ofFailure(missing[0]), missing[0].After()
 		}
 	}
 	if over != nil && over.Push {
 		past.Diagnosis.Service, past.Diagnosis.Endpoint = "registry", b.target()
 	}
-	past.Diagnosis = b.confirm(ctx, past.Diagnosis)
-	b.shortage(ctx, name, &past)
+	if b.drop(b.broken, err) {
+		past.Diagnosis, past.LeftOut = ofCache(b.broken[0], err), true
+	} else {
+		past.Diagnosis = b.confirm(ctx, past.Diagnosis)
+		b.shortage(ctx, name, &past)
+	}
 	d := past.Diagnosis
 	b.run.Attempts[len(b.run.Attempts)-1].Diagnosis = &d
 	return past, b.explain(err, d)
@@ -105,7 +109,7 @@ func (b *build) refs(p plan.Plan) []string {
 // engine made of it, or the diagnosis beside it.
 func (b *build) explain(err error, d diagnose.Diagnosis) error {
 	if b.mirror != nil && !d.UserError {
-		if missing := b.mirror.missing(); len(missing) > 0 {
+		if missing := b.mirror.missing(b.cacheRepos()); len(missing) > 0 {
 			return &NoSourceError{Missing: missing, Offline: b.Offline, Err: err}
 		}
 	}

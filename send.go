@@ -51,6 +51,9 @@ func (b *build) sendCache(ctx context.Context, s *oci.Sender, x *box, ref string
 	got, err := s.Send(ctx, oci.Parcel{Ref: ref, Type: content.Type, Manifest: content.Manifest, Blobs: content.Blobs,
 		Open: content.Open, From: b.beside(ref)})
 	took := time.Since(began)
+	u := written(err)
+	u.Sent, u.Took = got.Bytes, took
+	b.worth("registry", ref, u)
 	if err != nil {
 		b.note(fmt.Sprintf("the image was made; its cache was not sent to %s: %v", ref, err))
 		return

@@ -12,20 +12,25 @@ import (
 
 	"github.com/outlast-build/outlast/buildcache"
 	"github.com/outlast-build/outlast/engine/buildx"
+	"github.com/outlast-build/outlast/record"
 )
 
 // A shelf holds the folders of caches that one attempt is given in place of
 // the user's own. The zero value is empty.
-type shelf struct{ boxes []*box }
+type shelf struct {
+	boxes   []*box
+	imports []imported
+}
 
 // A box is a folder that an attempt reads a cache from, or exports one into.
 type box struct {
 	view *buildcache.View
-	dir  string   // of the cache itself, whose place the view takes afterwards
-	form string   // what the export is like; empty where there is none
-	own  bool     // dir is Outlast's: it only saves exporting again what did not change
-	temp string   // a folder around dir, for this attempt alone; empty where there is none
-	send []string // references that the export is sent to afterwards
+	dir  string        // of the cache itself, whose place the view takes afterwards
+	form string        // what the export is like; empty where there is none
+	own  bool          // dir is Outlast's: it only saves exporting again what did not change
+	temp string        // a folder around dir, for this attempt alone; empty where there is none
+	send []string      // references that the export is sent to afterwards
+	took time.Duration // to prove it
 }
 
 // close removes what is left.
@@ -56,9 +61,9 @@ func (b *build) folder(ctx context.Context, s *shelf, dir string) (*box, error) 
 	if err != nil {
 		return nil, err
 	}
-	x := &box{view: view, dir: dir}
+	x := &box{view: view, dir: dir, took: time.Since(began)}
 	s.boxes = append(s.boxes, x)
-	b.tellFlaws(x, time.Since(began))
+	b.tellFlaws(x)
 	return x, nil
 }
 
@@ -75,7 +80,7 @@ func (b *build) absolute(path string) string {
 }
 
 // tellFlaws says what was left out of a folder.
-func (b *build) tellFlaws(x *box, took time.Duration) {
+func (b *build) tellFlaws(x *box) {
 	bad, unproved := 0, 0
 	for _, f := range x.view.Flaws {
 		switch {
@@ -89,7 +94,7 @@ func (b *build) tellFlaws(x *box, took time.Duration) {
 		b.note(fmt.Sprintf("the cache in %s is damaged in %d places, which are left out; outlast cache verify names them", x.dir, bad))
 	}
 	if unproved > 0 {
-		b.note(fmt.Sprintf("%d blobs of the cache in %s are left out this time: there was no time to prove them within %s", unproved, x.dir, took.Round(time.Second)))
+		b.note(fmt.Sprintf("%d blobs of the cache in %s are left out this time: there was no time to prove them within %s", unproved, x.dir, x.took.Round(time.Second)))
 	}
 }
 
@@ -140,7 +145,11 @@ func (b *build) putAway(ctx context.Context, s *shelf) (send []*box) {
 			continue
 		}
 		mendIndex(ctx, x.view.Dir)
-		if err := x.view.Keep(ctx); err != nil {
+		err := x.view.Keep(ctx)
+		if !x.own {
+			b.worth("local", x.dir, written(err))
+		}
+		if err != nil {
 			if !x.own {
 				b.note(fmt.Sprintf("the cache in %s stays as it was: %v", x.dir, err))
 			}
@@ -154,6 +163,13 @@ func (b *build) putAway(ctx context.Context, s *shelf) (send []*box) {
 		}
 	}
 	return send
+}
+
+func written(err error) record.CacheUse {
+	if err != nil {
+		return record.CacheUse{Failed: 1, Last: err.Error()}
+	}
+	return record.CacheUse{Written: 1}
 }
 
 // mendIndex makes an export known that its folder's index does not name. Of

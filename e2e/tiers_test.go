@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
 
@@ -118,6 +119,82 @@ func TestACacheIsSentToItsRegistry(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// with returns the bench with a store of its own, short limits and variables.
+func (b *bench) with(t *testing.T, env ...string) *bench {
+	t.Helper()
+	bb := *b
+	bb.t, bb.dir = t, testenv.TempDir(t)
+	bb.env = append([]string{"OUTLAST_FETCH_HEADER=1s", "OUTLAST_FETCH_IDLE=1s", "OUTLAST_FETCH_BUDGET=1s"}, env...)
+	return &bb
+}
+
+// A cache that is well when it is looked up, and not when a layer is needed, is
+// left out, and the build goes on with the rest; nothing is left of it in the
+// daemon.
+func TestACacheThatBreaksInTheMiddle(t *testing.T) {
+	b := newBench(t, publicSites)
+	b.stock()
+	context := b.context(twoStages)
+	image := "--output=type=oci,dest=" + filepath.Join(testenv.TempDir(t), "image.tar")
+	door := cacheDoor(t)
+	ref := door.Host() + "/app:cache"
+	wantRuns(t, b.with(t, "CACHE_REGISTRY_REF="+ref).build(context, image), 3)
+
+	for _, fail := range []faultnet.Fault{faultnet.Status(404), faultnet.Hang()} {
+		t.Run("a layer in a registry: "+fail.String(), func(t *testing.T) {
+			b.forget(t)
+			// The first blob is the configuration.
+			if err := door.Play(faultnet.Script{{Method: http.MethodGet, Path: regexp.MustCompile("/blobs/"), On: faultnet.From(2), Fault: fail}}); err != nil {
+				t.Fatal(err)
+			}
+			r := b.with(t).build(context, image, "--no-retry", "--cache-from", ref)
+			r.want(t, 0, "the cache "+ref+" broke while it was read: it stays out of this build")
+			if r.took > 30*time.Second {
+				t.Errorf("took %v", r.took)
+			}
+			b.forget(t)
+			wantRuns(t, b.plainly(t, image, context), 3)
+		})
+	}
+	t.Run("a layer in a folder, after it was proved", func(t *testing.T) {
+		dir := filepath.Join(testenv.TempDir(t), "cache")
+		b.forget(t)
+		wantRuns(t, b.with(t, "CACHE_LOCAL_PATH="+dir).build(context, image), 3)
+		b.forget(t)
+		go spoilView(t, dir)
+		r := b.with(t, "CACHE_LOCAL_PATH="+dir).build(context, image, "--no-retry")
+		r.want(t, 0, "the cache "+dir+" broke while it was read: it stays out of this build")
+		b.forget(t)
+		wantRuns(t, b.plainly(t, image, context), 3)
+	})
+}
+
+// spoilView flips a byte of each step's layer in the view that a build makes of
+// a cache, as soon as all in it was proved.
+func spoilView(t *testing.T, dir string) {
+	var view []string
+	for len(view) == 0 && t.Context().Err() == nil {
+		view, _ = filepath.Glob(filepath.Join(filepath.Dir(dir), ".cache.outlast-*", "index.json"))
+	}
+	blobs, err := filepath.Glob(filepath.Join(filepath.Dir(dir), ".cache.outlast-*", "blobs", "sha256", "*"))
+	if err != nil || len(blobs) == 0 {
+		t.Errorf("got %d blobs, %v", len(blobs), err)
+	}
+	for _, blob := range blobs {
+		data, err := os.ReadFile(blob)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if !strings.HasPrefix(string(data), "{") && len(data) < 1000 {
+			data[len(data)/2] ^= 1
+			if err := os.WriteFile(blob, data, 0o600); err != nil {
+				t.Error(err)
+			}
+		}
+	}
 }
 
 func count(s *faultnet.Service, method string) int {

@@ -58,7 +58,7 @@ type rule struct {
 }
 
 var rules = []rule{
-	{"enough", func(in Input) bool { return len(in.Past) >= in.limit() }, none, nil, ""},
+	{"enough", Input.spent, none, nil, ""},
 	{"off", func(in Input) bool { return in.first() && in.Off }, always(Direct), nil,
 		"the gateway is switched off: the builder asks the registries itself"},
 	{"reach", func(in Input) bool { return in.first() && in.Reach }, always(Gateway), nil,
@@ -77,7 +77,7 @@ var rules = []rule{
 		"the disk was full, and the local store made room on it: the steps that are finished stay, the rest is tried once more"},
 	{"time", func(in Input) bool { return in.last().TimedOut }, none, nil, ""},
 	{"cache", func(in Input) bool {
-		return in.last().cache() && (in.last().Plan.UsersCaches || len(in.last().Plan.Caches) > 0)
+		return in.last().LeftOut || in.last().cache() && (in.last().Plan.UsersCaches || len(in.last().Plan.Caches) > 0)
 	}, again, nil,
 		"an external build cache failed: the build goes on without, and the steps that are finished stay"},
 	{"swallowed", func(in Input) bool { return in.last().Swallowed && in.last().service() }, again, pause,
@@ -213,7 +213,7 @@ func (in Input) caches(p *Plan) {
 	p.UsersCaches = true
 	failed := make(map[Cache]bool)
 	for _, past := range in.Past {
-		if !past.cache() {
+		if !past.cache() || past.LeftOut {
 			continue
 		}
 		// Which of several it was does not always show: all of that attempt

@@ -44,6 +44,7 @@ type Past struct {
 	Made        bool          // the image was made: the export of a cache failed, or the push
 	After       time.Duration // what the service that failed asked to wait; 0: nothing
 	Freed       int64         // bytes that were freed on the disk that was full; 0: none
+	LeftOut     bool          // the cache that failed is known, and stays out of further attempts by itself
 	TimedOut    bool          // the attempt took all the time of its strategy
 }
 
@@ -59,6 +60,18 @@ func (p Past) service() bool {
 func (p Past) cache() bool {
 	d := p.Diagnosis
 	return d.Kind == fault.CacheImport || d.Kind == fault.CacheExport || d.Service == "gha-cache" || d.Service == "registry-cache"
+}
+
+// spent reports whether no attempt is left. A cache that broke costs none: it
+// is out of the next one, so that there are only as many as there are caches.
+func (in Input) spent() bool {
+	own := 0
+	for _, p := range in.Past {
+		if !p.LeftOut {
+			own++
+		}
+	}
+	return own >= in.limit()
 }
 
 func (in Input) limit() int {

@@ -29,11 +29,12 @@ type Run struct {
 	Needs       []Need            `json:"needs,omitempty"`
 	Substitutes map[string]string `json:"substitutes,omitempty"` // by reference: what stood in for it
 
-	Attempts []Attempt `json:"attempts"`
-	Services []Service `json:"services"` // in the order in which they were first asked
-	Stale    []Stale   `json:"stale,omitempty"`
-	Images   []Image   `json:"images,omitempty"`
-	Notes    []string  `json:"notes,omitempty"` // what was done about failures, a line each
+	Attempts []Attempt  `json:"attempts"`
+	Caches   []CacheUse `json:"caches,omitempty"` // what each external cache was worth
+	Services []Service  `json:"services"`         // in the order in which they were first asked
+	Stale    []Stale    `json:"stale,omitempty"`
+	Images   []Image    `json:"images,omitempty"`
+	Notes    []string   `json:"notes,omitempty"` // what was done about failures, a line each
 }
 
 // A Kind says what a run was.
