@@ -57,7 +57,7 @@ var peers = map[string][]string{
 	"drill":           {"."},
 	"record":          {"plan", "diagnose", "health"},
 	"stats":           {"record"},
-	"advise":          {"stats"},
+	"advise":          {"stats", "record"},
 }
 
 // impure are the ways in which a pure package could reach the world: the clock,

@@ -41,6 +41,8 @@ func TestTheReadmeIsTrue(t *testing.T) {
 		"make test":           planned,
 		"make build":          b.tryCommand,
 		"bin/outlast build":   b.tryCommand,
+		"bin/outlast stats":   b.tryCommand,
+		"bin/outlast advise":  b.tryCommand,
 		"bin/outlast gateway": b.tryGateway,
 		"gh run": func(t *testing.T, command []string) { // the log of a run at GitHub, read by us
 			_, ours, _ := strings.Cut(strings.Join(command, " "), "| ")

@@ -10,8 +10,12 @@ import (
 // writeMarkdown writes a report as GitHub and GitLab read it. Values are code,
 // in which nothing has a meaning; in sentences, whatever has one is escaped.
 func writeMarkdown(w io.Writer, p Page) error {
+	_, err := io.WriteString(w, page(p).markdown())
+	return err
+}
+
+func (d doc) markdown() string {
 	var b strings.Builder
-	d := page(p)
 	fmt.Fprintf(&b, "## %s%s\n\n%s\n", sign(d.tone), escaped(d.title), escaped(d.lead))
 	for _, s := range d.sections {
 		fmt.Fprintf(&b, "\n### %s\n", s.title)
@@ -20,8 +24,7 @@ func writeMarkdown(w io.Writer, p Page) error {
 			k.markdown(&b)
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return b.String()
 }
 
 func (k block) markdown(b *strings.Builder) {

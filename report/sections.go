@@ -48,7 +48,8 @@ func result(r record.Run) []block {
 		blocks = append(blocks, block{table: t.bounded(), label: "Images"})
 	}
 	about := &table{heads: []head{{"", false}, {"", false}}}
-	for _, f := range []fact{{"run", r.ID, plain}, {"started", stamp(r.Started), plain}, {"builder", r.Builder, plain}, {"outlast", r.Version, plain}} {
+	for _, f := range []fact{{"run", r.ID, plain}, {"started", stamp(r.Started), plain}, {"repository", r.Context.Repo, plain}, {"branch", r.Context.Branch, plain},
+		{"commit", r.Context.Commit, plain}, {"job", r.Context.Job, plain}, {"page", r.Context.URL, plain}, {"builder", r.Builder, plain}, {"outlast", r.Version, plain}} {
 		if f.value != "" {
 			about.rows = append(about.rows, []cell{{text: f.name}, {text: f.value, code: true}})
 		}

@@ -69,6 +69,7 @@ var words = map[record.Outcome]string{
 	record.NoEngine:    "no usable engine",
 	record.BadUsage:    "not started",
 	record.Interrupted: "interrupted",
+	record.Checked:     "the services were checked",
 }
 
 func details(r record.Run) []string {

@@ -10,8 +10,12 @@ import (
 // writeText writes a report for terminals and logs: no line of it obeys what
 // the build said.
 func writeText(w io.Writer, p Page) error {
+	_, err := io.WriteString(w, page(p).text())
+	return err
+}
+
+func (d doc) text() string {
 	var b strings.Builder
-	d := page(p)
 	fmt.Fprintf(&b, "%s%s\n%s\n", sign(d.tone), flat(d.title), flat(d.lead))
 	for _, s := range d.sections {
 		fmt.Fprintf(&b, "\n%s\n%s\n", s.title, strings.Repeat("─", utf8.RuneCountInString(s.title)))
@@ -22,8 +26,7 @@ func writeText(w io.Writer, p Page) error {
 			block.writeText(&b)
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return b.String()
 }
 
 // sign is what stands before something with a tone.

@@ -11,9 +11,13 @@ import (
 // formatFlag gives c a flag --format, the first of its formats by default.
 func formatFlag(c *cobra.Command, format *string, formats ...string) {
 	c.Flags().StringVar(format, "format", formats[0], "how to print: "+strings.Join(formats, ", "))
-	err := c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
-	if err != nil {
-		panic(err) // the flag stands in the line above
+	fixed(c, "format", formats...)
+}
+
+// fixed completes a flag of c, which it has, with some words.
+func fixed(c *cobra.Command, flag string, words ...string) {
+	if err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err)
 	}
 }
 

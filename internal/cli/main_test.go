@@ -96,6 +96,7 @@ func golden(t *testing.T, path, got string) {
 func TestHelp(t *testing.T) {
 	for _, command := range []string{
 		"",
+		"advise",
 		"build",
 		"builder", "builder config", "builder create", "builder rm",
 		"cache", "cache repair", "cache stats", "cache trim", "cache verify",
@@ -105,10 +106,12 @@ func TestHelp(t *testing.T) {
 		"engine", "engine status", "engine stop",
 		"gateway", "gateway health",
 		"harden",
+		"history", "history export", "history import", "history show",
 		"lock",
 		"mirrors",
 		"plan",
 		"serve",
+		"stats",
 		"version",
 		"warm",
 	} {
