@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/outlast-build/outlast/advise"
+	"github.com/outlast-build/outlast/fault"
 	"github.com/outlast-build/outlast/stats"
 )
 
@@ -57,6 +58,19 @@ func TestThinDataSpeaksForNothing(t *testing.T) {
 	}
 	if got := advise.Of(advise.Input{Tally: stats.Tally{Builds: 100}}); got.Thin() != "" || len(got.Advice) > 0 {
 		t.Errorf("got %+v, want nothing to change", got)
+	}
+}
+
+func TestTheSecondSourceOfPackages(t *testing.T) {
+	for serves, want := range map[string]string{
+		"go":  "packages: {go: [https://p.example.com, https://A-SECOND-ONE]}",
+		"apt": "packages: {apt: [p.example.com=https://A-SECOND-ONE]}",
+	} {
+		s := &stats.Service{Endpoint: "p.example.com", Serves: serves, Origin: true, Builds: 100, Bad: 7, Asked: 300, Failed: map[fault.Kind]int{fault.Outage: 20}}
+		got := advise.Of(advise.Input{Tally: stats.Tally{Builds: 100, Services: map[string]*stats.Service{"p": s}}})
+		if len(got.Advice) != 1 || got.Advice[0].Change != want {
+			t.Errorf("%s: got %+v, want %s", serves, got.Advice, want)
+		}
 	}
 }
 

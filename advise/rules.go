@@ -75,7 +75,10 @@ func secondSource(in Input) []Advice {
 			continue
 		}
 		change := fmt.Sprintf("packages: {%s: [https://%s, https://A-SECOND-ONE]}", s.Serves, s.Endpoint)
-		if registry(s) {
+		switch {
+		case s.Serves == "apt" || s.Serves == "apk":
+			change = fmt.Sprintf("packages: {%s: [%s=https://A-SECOND-ONE]}", s.Serves, s.Endpoint)
+		case registry(s):
 			change = fmt.Sprintf("registries: {%s: {mirrors: [https://A-MIRROR-OF-IT]}}", s.Serves)
 		}
 		all = append(all, Advice{Title: fmt.Sprintf("%s has no second source", s.Serves),

@@ -14,23 +14,15 @@ import (
 // process, however that ends; after a loss of power the last runs may be
 // missing. It waits for its turn until ctx ends.
 func (s *Store) Add(ctx context.Context, runs ...record.Run) (added int, err error) {
-	rows := make([]row, len(runs))
-	for i, r := range runs {
-		if err := Valid(r); err != nil {
-			return 0, err
-		}
-		if rows[i], err = rowOf(r); err != nil {
-			return 0, err
-		}
+	rows, err := rowsOf(runs)
+	if err != nil {
+		return 0, err
 	}
 	err = s.use(ctx, func(db *sql.DB) error {
-		unlock, err := s.lock(ctx)
-		if err != nil {
+		return s.locked(ctx, func(ctx context.Context) error {
+			added, err = s.insert(ctx, db, rows)
 			return err
-		}
-		defer unlock()
-		added, err = s.insert(ctx, db, rows)
-		return err
+		})
 	})
 	if err != nil {
 		return 0, fmt.Errorf("keep run: %w", err)
@@ -43,6 +35,20 @@ type row struct {
 	run     record.Run
 	started int64 // microseconds
 	data    []byte
+}
+
+func rowsOf(runs []record.Run) ([]row, error) {
+	rows := make([]row, len(runs))
+	for i, r := range runs {
+		err := Valid(r)
+		if err == nil {
+			rows[i], err = rowOf(r)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
 }
 
 func rowOf(r record.Run) (row, error) {
@@ -121,16 +127,13 @@ func (s *Store) instead(ctx context.Context, broken *sql.DB, why error) (*sql.DB
 	if s.db != broken {
 		return s.db, nil // another was first
 	}
-	unlock, err := s.lock(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	fresh, err := s.anew(ctx, why)
-	if err != nil {
-		return nil, err
-	}
-	broken.Close()
-	s.db = fresh
-	return fresh, nil
+	err := s.locked(ctx, func(ctx context.Context) error {
+		fresh, err := s.anew(ctx, why)
+		if err == nil {
+			broken.Close()
+			s.db = fresh
+		}
+		return err
+	})
+	return s.db, err
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/outlast-build/outlast/record"
@@ -24,16 +25,28 @@ func encode(r record.Run) ([]byte, error) {
 		return nil, err
 	}
 	var b bytes.Buffer
-	w, err := flate.NewWriterDict(&b, flate.DefaultCompression, []byte(dictionary))
-	if err != nil {
-		return nil, err
-	}
+	w := writers.Get().(*flate.Writer)
+	defer writers.Put(w)
+	w.Reset(&b)
 	if _, err := w.Write(text); err != nil {
 		return nil, err
 	}
 	err = w.Close()
 	return b.Bytes(), err
 }
+
+// writers are kept, as one that is new reads the dictionary first, which takes
+// longer than a record does.
+var writers = sync.Pool{New: func() any {
+	w, err := flate.NewWriterDict(io.Discard, flate.DefaultCompression, []byte(dictionary))
+	if err != nil {
+		panic(err) // the level is one that there is
+	}
+	return w
+}}
+
+// readers are kept likewise.
+var readers = sync.Pool{New: func() any { return flate.NewReader(nil) }}
 
 // marshal writes r as JSON within MaxRecord: first whole, then without what
 // takes most room and is told in a line besides.
@@ -58,7 +71,12 @@ func marshal(r record.Run) ([]byte, error) {
 // decode reads what encode wrote. It never makes more of it than MaxRecord.
 func decode(data []byte) (record.Run, error) {
 	var r record.Run
-	text, err := io.ReadAll(io.LimitReader(flate.NewReaderDict(bytes.NewReader(data), []byte(dictionary)), MaxRecord+1))
+	reader := readers.Get().(io.Reader)
+	defer readers.Put(reader)
+	if err := reader.(flate.Resetter).Reset(bytes.NewReader(data), []byte(dictionary)); err != nil {
+		return r, err
+	}
+	text, err := io.ReadAll(io.LimitReader(reader, MaxRecord+1))
 	if err == nil && len(text) > MaxRecord {
 		err = errors.New("it is too long")
 	}

@@ -1,12 +1,16 @@
 package history
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/outlast-build/outlast/record"
 	"github.com/outlast-build/outlast/stats"
@@ -22,6 +26,7 @@ const maxRepos = 1000
 // does not depend on how many runs there were.
 func (s *Store) Days(ctx context.Context, since, until time.Time, repo string) ([]stats.Day, error) {
 	var days []stats.Day
+	var texts [][]byte
 	first, last := int64(0), int64(1)<<40
 	if !since.IsZero() {
 		first = dayOf(since)
@@ -30,7 +35,7 @@ func (s *Store) Days(ctx context.Context, since, until time.Time, repo string) (
 		last = dayOf(until)
 	}
 	err := s.use(ctx, func(db *sql.DB) error {
-		days = nil
+		days, texts = nil, nil
 		rows, err := db.QueryContext(ctx, `SELECT day, tally FROM days WHERE repo = ? AND day BETWEEN ? AND ? ORDER BY day`, clip(repo), first, last)
 		if err != nil {
 			return err
@@ -42,19 +47,39 @@ func (s *Store) Days(ctx context.Context, since, until time.Time, repo string) (
 			if err := rows.Scan(&n, &text); err != nil {
 				return err
 			}
-			d := stats.Day{Day: time.Unix(n*daySeconds, 0).UTC()}
-			if err := json.Unmarshal(text, &d.Tally); err != nil {
-				s.options.Warn(fmt.Sprintf("the sums of %s are passed over: %v", d.Day.Format(time.DateOnly), err))
-				continue
-			}
-			days = append(days, d)
+			days = append(days, stats.Day{Day: time.Unix(n*daySeconds, 0).UTC()})
+			texts = append(texts, bytes.Clone(text))
 		}
 		return rows.Err()
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read history: %w", err)
 	}
-	return days, nil
+	return s.tallies(days, texts), nil
+}
+
+// tallies reads the sums of days, on all processors: it is most of the work.
+// Days whose sums can no longer be read are left out, with a warning.
+func (s *Store) tallies(days []stats.Day, texts [][]byte) []stats.Day {
+	broken := make([]error, len(days))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range days {
+		group.Go(func() error {
+			broken[i] = json.Unmarshal(texts[i], &days[i].Tally)
+			return nil
+		})
+	}
+	_ = group.Wait() // none of them returns one
+	whole := days[:0]
+	for i, d := range days {
+		if broken[i] != nil {
+			s.options.Warn(fmt.Sprintf("the sums of %s are passed over: %v", d.Day.Format(time.DateOnly), broken[i]))
+			continue
+		}
+		whole = append(whole, d)
+	}
+	return whole
 }
 
 // Repos returns the repositories that runs were of, in the order of their

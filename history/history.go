@@ -2,6 +2,7 @@
 // questions about them. What goes in is a record.Run, and so is what comes out:
 //
 //	s, err := history.Open(folder, history.Options{})  // begins the file where there is none
+//	added, err := history.Keep(ctx, folder, history.Options{}, run)  // all at once, for who keeps but one
 //	added, err := s.Add(ctx, run)                      // once by its ID; kept when it returns
 //	runs, err := s.Runs(ctx, history.Query{Repo: r, Limit: 50})  // the newest first
 //	run, err := s.Get(ctx, "3F7K")                     // by the beginning of its ID, or history.Last
@@ -25,6 +26,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/outlast-build/outlast/record"
 )
 
 // FileName is the name of the file in its folder.
@@ -55,20 +58,69 @@ type Store struct {
 // none. It is an error where the folder cannot be written, or the disk is
 // full: then there is no history.
 func Open(ctx context.Context, dir string, o Options) (*Store, error) {
+	s, err := begin(dir, o)
+	if err == nil {
+		err = s.locked(ctx, s.open)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open history: %w", err)
+	}
+	return s, nil
+}
+
+// Keep opens the history in the folder dir, adds runs as Add does, and closes
+// it, with one turn for all: of two hundred processes that come at once, each
+// waits for the others once.
+func Keep(ctx context.Context, dir string, o Options, runs ...record.Run) (added int, err error) {
+	rows, err := rowsOf(runs)
+	if err != nil {
+		return 0, err
+	}
+	s, err := begin(dir, o)
+	if err != nil {
+		return 0, fmt.Errorf("open history: %w", err)
+	}
+	// What can be done before its turn is not waited for by others.
+	if info, failed := os.Stat(s.path); failed == nil && info.Size() > 0 {
+		if s.db, err = s.connect(ctx); err != nil {
+			s.db = nil
+		}
+	}
+	err = s.locked(ctx, func(ctx context.Context) error {
+		if s.db == nil {
+			if err := s.open(ctx); err != nil {
+				return err
+			}
+		}
+		added, err = s.insert(ctx, s.db, rows)
+		if !damaged(err) {
+			return err
+		}
+		broken := s.db
+		defer broken.Close()
+		if s.db, err = s.anew(ctx, err); err == nil {
+			added, err = s.insert(ctx, s.db, rows)
+		}
+		return err
+	})
+	if s.db != nil {
+		s.db.Close()
+	}
+	if err != nil {
+		return 0, fmt.Errorf("keep run: %w", err)
+	}
+	return added, nil
+}
+
+// begin is a store that is not open yet.
+func begin(dir string, o Options) (*Store, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if o.Warn == nil {
 		o.Warn = func(string) {}
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("open history: %w", err)
-	}
-	s := &Store{options: o, dir: dir, path: filepath.Join(dir, FileName)}
-	if err := s.open(ctx); err != nil {
-		return nil, fmt.Errorf("open history: %w", err)
-	}
-	return s, nil
+	return &Store{options: o, dir: dir, path: filepath.Join(dir, FileName)}, os.MkdirAll(dir, 0o700)
 }
 
 // Path is the file that s keeps its runs in.
@@ -78,18 +130,9 @@ func (s *Store) Path() string {
 	return s.path
 }
 
-// closing is how long Close waits for its turn.
-const closing = time.Second
-
 // Close closes the file. Nothing that was added is lost without it.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), closing)
-	defer cancel()
-	// Who closes last tidies up, which is in the way of who opens.
-	if unlock, err := s.lock(ctx); err == nil {
-		defer unlock()
-	}
 	return s.db.Close()
 }

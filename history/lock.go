@@ -36,6 +36,16 @@ func (s *Store) lock(ctx context.Context) (unlock func(), err error) {
 	}
 }
 
+// locked calls f in its turn.
+func (s *Store) locked(ctx context.Context, f func(context.Context) error) error {
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return f(ctx)
+}
+
 func wait(f *os.File) error {
 	for {
 		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != unix.EINTR {

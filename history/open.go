@@ -18,13 +18,8 @@ import (
 // Writers have their turn by then; a checkpoint may be under way.
 const busy = 5000
 
-// open opens the file in its turn, and sets aside what cannot be used.
+// open opens the file, and sets aside what cannot be used. It needs the lock.
 func (s *Store) open(ctx context.Context) error {
-	unlock, err := s.lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	db, err := s.connect(ctx)
 	if errors.Is(err, errNewer) {
 		// It is whole, and in use by another version: this one keeps its own.
@@ -42,7 +37,8 @@ func (s *Store) open(ctx context.Context) error {
 }
 
 // connect opens the file as it is, and begins it where there is none. It needs
-// the lock, as two that begin one file would be in each other's way.
+// the lock unless there is one with something in it, as two that begin one
+// would be in each other's way.
 func (s *Store) connect(ctx context.Context) (*sql.DB, error) {
 	s.found, _ = os.Stat(s.path)
 	if err := s.regular(); err != nil {

@@ -1,9 +1,12 @@
 package record
 
 import (
+	"bytes"
+	"errors"
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -78,3 +81,65 @@ func middle(step int) time.Duration {
 	}
 	return time.Duration(math.Exp2((float64(step)-0.5)/perOctave) * float64(time.Millisecond))
 }
+
+// MarshalJSON writes s as an object of steps and counts. Histories have them
+// by the ten thousand, which a reader of any map takes too long for.
+func (s Spread) MarshalJSON() ([]byte, error) {
+	b := append(make([]byte, 0, 2+8*len(s)), '{')
+	for i, step := range slices.Sorted(maps.Keys(s)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '"')
+		b = strconv.AppendInt(b, int64(step), 10)
+		b = append(b, '"', ':')
+		b = strconv.AppendInt(b, int64(s[step]), 10)
+	}
+	return append(b, '}'), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes, into an empty s or on top of
+// what it counts. A step that cannot be is as good as the nearest that can, and
+// counts of less than one are none.
+func (s *Spread) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		return nil
+	}
+	if *s == nil {
+		*s = make(Spread, bytes.Count(data, []byte{':'}))
+	}
+	for len(data) > 0 {
+		if data[0] != '"' {
+			data = data[1:] // what stands between, as JSON has it
+			continue
+		}
+		step, rest := leadingInt(data[1:])
+		n, rest := leadingInt(bytes.TrimLeft(rest, "\": \t\r\n"))
+		if len(rest) == len(data) || len(rest) == 0 {
+			return errSpread
+		}
+		if data = rest; n > 0 {
+			(*s)[min(max(step, 0), maxStep)] += n
+		}
+	}
+	return nil
+}
+
+var errSpread = errors.New("want an object of steps and counts")
+
+// leadingInt reads the number that b begins with, 0 where it is none, and
+// returns what follows. What is too large is as large as it can be.
+func leadingInt(b []byte) (n int, rest []byte) {
+	sign := 1
+	if len(b) > 0 && b[0] == '-' {
+		sign, b = -1, b[1:]
+	}
+	for len(b) > 0 && b[0] >= '0' && b[0] <= '9' {
+		n = min(n*10+int(b[0]-'0'), maxCount)
+		b = b[1:]
+	}
+	return sign * n, b
+}
+
+// maxCount bounds what is counted, so that sums of sums do not overflow.
+const maxCount = 1 << 40

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/outlast-build/outlast/record"
 )
 
@@ -43,10 +45,48 @@ func TestSpreadTakesWhatNoClockSays(t *testing.T) {
 		t.Errorf("an empty one tells %s of %d", s.Quantile(0.5), s.Count())
 	}
 	s = s.Add(-time.Hour).Add(0).Add(1 << 62)
-	if err := json.Unmarshal([]byte(`{"-5":2,"99999999":1,"3":-4}`), &s); err != nil {
+	if err := json.Unmarshal([]byte(`{"-5": 2, "99999999":1 ,"3":-4}`), &s); err != nil {
 		t.Fatal(err)
 	}
 	if got := record.Spread(nil).Merge(s).Count(); got != 6 {
 		t.Errorf("got %d times, want the 3 that were added and the 3 that were read", got)
 	}
+}
+
+func TestSpreadIsReadAsItWasWritten(t *testing.T) {
+	var want record.Spread
+	for n := range 300 {
+		want = want.Add(time.Duration(n*n) * time.Millisecond)
+	}
+	text, err := json.Marshal(map[string]record.Spread{"a": want, "none": nil})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]record.Spread
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[int]int(want), map[int]int(got["a"])); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, bad := range []string{`{"1":2,"x":"y"`, `{"1"}`, `7"`} {
+		var s record.Spread
+		if err := json.Unmarshal([]byte(bad), &s); err == nil {
+			t.Errorf("%s: got no error", bad)
+		}
+	}
+}
+
+func FuzzSpread(f *testing.F) {
+	f.Add([]byte(`{"1":2,"-3":9999999999999999999}`))
+	f.Add([]byte(`{"a":"b"}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var s record.Spread
+		if json.Unmarshal(data, &s) != nil {
+			return
+		}
+		if n := record.Spread(nil).Merge(s).Count(); n < 0 || s.Quantile(0.5) < 0 {
+			t.Errorf("got %d of %v", n, s)
+		}
+	})
 }

@@ -25,11 +25,7 @@ func (a *app) keep(run record.Run, s config.History) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), keeping)
 	defer cancel()
-	store, err := history.Open(ctx, s.Path, a.historyOptions(s))
-	if err == nil {
-		defer store.Close()
-		_, err = store.Add(ctx, run)
-	}
+	_, err := history.Keep(ctx, s.Path, a.historyOptions(s), run)
 	if err != nil {
 		a.say.warning(fmt.Sprintf("this run is not kept: %v", err))
 	}
