@@ -112,7 +112,7 @@ func memoryOf(g engine.Ground) string {
 	case g.Memory > 0:
 		text := "the builder's control group may use " + size(g.Memory)
 		if g.Killed > 0 {
-			text += fmt.Sprintf(", and %d of its processes were killed for it", g.Killed)
+			text += fmt.Sprintf(", and %d of its processes were killed for it since it began", g.Killed)
 		}
 		return text
 	}

@@ -56,7 +56,7 @@ func TestOutOfDiskAndMemory(t *testing.T) {
 		{"the store makes room", 4 << 20, 6 << 20, 0, 2, record.Built, "4MiB of the local store"},
 		{"the room is not enough, once", 4 << 20, 9 << 20, 0, 2, record.Failed, "the builder's folder /var/lib/buildkit is on"},
 		{"the store has nothing to give", 0, 9 << 20, 0, 1, record.Failed, "free of 8MiB"},
-		{"memory", 0, 0, 512 << 20, 1, record.Failed, "the builder's control group may use 512MiB, and 1 of its processes were killed for it"},
+		{"memory", 0, 0, 512 << 20, 1, record.Failed, "the builder's control group may use 512MiB, and 1 of its processes were killed for it since it began"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStage(t)

@@ -1,11 +1,8 @@
 package diagnose_test
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -39,27 +36,15 @@ var dresses = map[string]func(i int, line string) string{
 // The same failure has the same cause, whatever stands around its lines.
 func TestOutputsInEveryDress(t *testing.T) {
 	for _, path := range []string{"testdata/heldout.jsonl", "testdata/third.jsonl"} {
-		f, err := os.Open(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		lines := bufio.NewScanner(f)
-		lines.Buffer(nil, 1<<24)
-		for n := 0; lines.Scan(); n++ {
-			var e struct{ ID, Text string }
-			if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-				t.Fatal(err)
-			}
+		for n, e := range outputs(t, path) {
 			want := essence(read(t, e.Text))
 			for k, name := range slices.Sorted(maps.Keys(dresses)) {
 				if (k+n)%5 > 0 {
 					continue // two dresses each: all would take long
 				}
-				dress := dresses[name]
 				var b strings.Builder
 				for i, line := range strings.Split(e.Text, "\n") {
-					b.WriteString(dress(i, line) + "\n")
+					b.WriteString(dresses[name](i, line) + "\n")
 				}
 				if got := essence(read(t, b.String())); got != want {
 					t.Errorf("%s in the dress of %s:\ngot  %+v\nwant %+v", e.ID, name, got, want)

@@ -1,7 +1,6 @@
 package buildx
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -123,36 +122,48 @@ func seen(pid int, folder string) string {
 	return folder
 }
 
-// memory returns the tightest limit of the control groups that a process is in
-// (cgroup v2: memory.max), and how often one of its own group was killed.
+// hierarchies are the places of control groups that limit memory: version 1
+// (memory controller) and version 2, by the kernel's documents of each.
+var hierarchies = []struct{ line, top, limit, events string }{
+	{":memory:", "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.oom_control"},
+	{"0::", "/sys/fs/cgroup", "memory.max", "memory.events"},
+}
+
+// unlimited is what version 1 has for no limit, or more.
+const unlimited = int64(math.MaxInt64) &^ (1<<20 - 1)
+
+// memory returns the tightest limit of the control groups that a process is in,
+// and how often a process of its own group was killed for want of memory.
 func memory(pid int) (limit int64, killed int) {
 	data, err := readBounded(fmt.Sprintf("/proc/%d/cgroup", pid), 64<<10)
 	if err != nil {
 		return 0, 0
 	}
-	var group string
-	for line := range bytes.Lines(data) {
-		if path, ok := strings.CutPrefix(strings.TrimSpace(string(line)), "0::"); ok {
-			group = path
+	least := unlimited
+	for line := range strings.Lines(string(data)) {
+		for _, h := range hierarchies {
+			_, group, ok := strings.Cut(strings.TrimSpace(line), h.line)
+			if !ok {
+				continue
+			}
+			own := filepath.Join(h.top, group)
+			for dir := own; strings.HasPrefix(dir, h.top); dir = filepath.Dir(dir) {
+				text, err := readBounded(filepath.Join(dir, h.limit), 64)
+				if n, parsed := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && parsed == nil {
+					least = min(least, n)
+				}
+			}
+			events, _ := readBounded(filepath.Join(own, h.events), 4096) // none: nothing is known
+			for line := range strings.Lines(string(events)) {
+				if n, ok := strings.CutPrefix(line, "oom_kill "); ok {
+					count, _ := strconv.Atoi(strings.TrimSpace(n)) // the kernel's own number
+					killed += count
+				}
+			}
 		}
 	}
-	const top = "/sys/fs/cgroup"
-	own := filepath.Join(top, group)
-	least := int64(math.MaxInt64)
-	for dir := own; group != "" && strings.HasPrefix(dir, top+"/"); dir = filepath.Dir(dir) {
-		text, err := readBounded(filepath.Join(dir, "memory.max"), 64)
-		if n, parsed := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && parsed == nil {
-			least = min(least, n)
-		}
-	}
-	if least < math.MaxInt64 {
+	if least < unlimited {
 		limit = least
-	}
-	events, _ := readBounded(filepath.Join(own, "memory.events"), 4096) // none: nothing is known
-	for line := range strings.Lines(string(events)) {
-		if n, ok := strings.CutPrefix(line, "oom_kill "); ok {
-			killed, _ = strconv.Atoi(strings.TrimSpace(n)) // the kernel's own number
-		}
 	}
 	return limit, killed
 }
