@@ -51,6 +51,7 @@ func TestTheDemoDoesWhatItTells(t *testing.T) {
 		"the last good answer of", "is stale",
 		"conductor-loop devel",
 		"+ outlast build ", "+ outlast build, all down",
+		"demo-kept/report.html dashboard http://127.0.0.1:", "Both show the outage that was just lived through.",
 	)
 	if n := strings.Count(got.stdout, "$ chroot "); n != 2 {
 		t.Errorf("got what was built run %d times, want 2", n)

@@ -110,7 +110,7 @@ func (d *demo) outlastBuilds() error {
 	p.gap()
 	p.lines(string(text))
 	p.gap()
-	r, err := d.build("outlast build", forOutlast, "first", settings)
+	r, err := d.build("outlast build", forOutlast, "first", settings, "--report", d.reportFile())
 	if err != nil {
 		return err
 	}
@@ -131,8 +131,8 @@ func mentions(output, host string) bool {
 }
 
 // build builds with outlast, which is told to succeed.
-func (d *demo) build(what, builder, dest, settings string) (result, error) {
-	args := d.arguments(builder, dest)
+func (d *demo) build(what, builder, dest, settings string, more ...string) (result, error) {
+	args := d.arguments(builder, dest, more...)
 	r, err := d.run(d.outlast, 0, append(append(args[:1:1], "--config", settings), args[1:]...)...)
 	if err != nil {
 		return r, err

@@ -53,7 +53,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	switch {
 	case err == nil:
 		p.gap()
-		p.text("Neither the Dockerfile nor buildkitd.toml was changed for outlast. All that ran here is stopped, and what it made is removed. It took %.0f s.", time.Since(began).Seconds())
+		p.text("Neither the Dockerfile nor buildkitd.toml was changed for outlast. All that ran here is stopped, and what it made is removed, but for the report and the history. It took %.0f s.", time.Since(began).Seconds())
 		return asTold
 	case errors.As(err, &left):
 		fmt.Fprintf(stderr, "demo: %v\n", left)

@@ -25,7 +25,8 @@ type demo struct {
 	full  bool
 	limit time.Duration // of stock buildx where it hangs
 
-	dir     string // holds all that the demo makes
+	dir     string // holds all that the demo makes, and goes with it
+	keep    string // holds what is left to look at
 	example string // the build context
 	buildx  program
 	outlast program
@@ -101,7 +102,7 @@ func show(ctx context.Context, p *paper, full bool, limit time.Duration) (err er
 		return errors.New("the example was changed")
 	}
 	d.report()
-	return nil
+	return d.look()
 }
 
 // prepare finds and builds what the demo runs.
@@ -134,7 +135,10 @@ func (d *demo) prepare() error {
 			strings.HasPrefix(name, "EXPERIMENTAL_")
 	})
 	d.env = append(d.env, buildx.Environ()...)
-	d.env = append(d.env, "XDG_STATE_HOME="+filepath.Join(d.dir, "state"), "HOME="+d.dir, "NO_COLOR=1")
+	if err := d.keepFolder(); err != nil {
+		return err
+	}
+	d.env = append(d.env, "XDG_STATE_HOME="+filepath.Join(d.dir, "state"), "OUTLAST_HISTORY_PATH="+d.keep, "HOME="+d.dir, "NO_COLOR=1")
 	return nil
 }
 

@@ -27,6 +27,7 @@ import (
 	"github.com/outlast-build/outlast/internal/web"
 	"github.com/outlast-build/outlast/record"
 	"github.com/outlast-build/outlast/report"
+	"github.com/outlast-build/outlast/stats"
 )
 
 var screenshots = flag.String("screenshots", "", "write pictures of the pages into this folder")
@@ -125,8 +126,8 @@ func shown(t *testing.T) *httptest.Server {
 		c.Taken = now.Add(-3 * time.Minute)
 		return c, now.Add(2 * time.Minute)
 	}
-	s.Advice = func([]record.Run) []report.Advice {
-		return []report.Advice{{Title: "mirror.example.com serves spoiled bytes", Why: "2 of 14 requests in each of 10 runs", Change: "registries:\n  docker.io:\n    mirrors: [{url: https://mirror2.example.com}]"}}
+	s.Advice = func(stats.Tally) ([]report.Advice, string) {
+		return []report.Advice{{Title: "mirror.example.com serves spoiled bytes", Why: "2 of 14 requests in each of 10 runs", Change: "registries:\n  docker.io:\n    mirrors: [{url: https://mirror2.example.com}]"}}, ""
 	}
 	server := httptest.NewServer(web.Guard{}.Protect(s.Handler()))
 	t.Cleanup(server.Close)

@@ -6,11 +6,10 @@ import (
 	"html/template"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/outlast-build/outlast/fault"
-	"github.com/outlast-build/outlast/plan"
 	"github.com/outlast-build/outlast/record"
+	"github.com/outlast-build/outlast/stats"
 )
 
 // builds leaves out looks at the services.
@@ -22,8 +21,6 @@ func builds(runs []record.Run) []record.Run {
 type serviceRow struct {
 	Name, Serves  string
 	Asked, Failed int
-	Bytes         int64
-	Latency       record.Spread
 	Kinds         map[fault.Kind]int
 	Last          string
 	cells         map[int]cell // by the place of the run
@@ -35,20 +32,18 @@ func (s serviceRow) Well() float64 { return 1 - float64(s.Failed)/float64(max(s.
 
 // Tone says how it did.
 func (s serviceRow) Tone() string {
-	switch w := s.Well(); {
-	case w >= 0.99:
+	return toneOfShare(s.Well())
+}
+
+func toneOfShare(well float64) string {
+	switch {
+	case well >= 0.99:
 		return "good"
-	case w >= 0.9:
+	case well >= 0.9:
 		return "warn"
 	}
 	return "bad"
 }
-
-// Median is the time until an answer; 0 where none was measured.
-func (s serviceRow) Median() time.Duration { return s.Latency.Quantile(0.5) }
-
-// Slow is what one of ten answers takes longer than.
-func (s serviceRow) Slow() time.Duration { return s.Latency.Quantile(0.9) }
 
 // Answers says how it failed, the most frequent first.
 func (s serviceRow) Answers() []string {
@@ -97,8 +92,6 @@ func services(runs []record.Run) []serviceRow {
 			failed := s.Failures() - s.Failed[fault.NotFound]
 			w := row(s.Endpoint, s.Serves)
 			w.add(i, r, s.Asked-s.GivenUp, failed)
-			w.Bytes += s.Bytes
-			w.Latency = w.Latency.Merge(s.Latency)
 			for k, n := range s.Failed {
 				if k != fault.NotFound {
 					w.Kinds[k] += n
@@ -116,8 +109,6 @@ func services(runs []record.Run) []serviceRow {
 					failed = 1
 					w.Kinds[k.Kind]++
 					w.Last = cmp.Or(w.Last, k.Detail)
-				} else {
-					w.Latency = w.Latency.Merge(record.Spread(nil).Add(k.Took))
 				}
 				w.add(i, r, 1, failed)
 			}
@@ -148,100 +139,36 @@ func (s *serviceRow) add(i int, r record.Run, asked, failed int) {
 	s.cells[i] = cell{Tone: tone, Title: fmt.Sprintf("%s: %d of %d failed", r.Started.UTC().Format("2006-01-02 15:04"), failed, asked)}
 }
 
-// A strategyRow is how builds with a strategy ended.
-type strategyRow struct {
-	Strategy              string
-	Runs, Built, NoSource int
-	Own, Other            int // the user's own mistakes; interrupted and so on
-	Tries, Helped         int // attempts after the first, and builds that these saved
-	Median, Slow          time.Duration
-	times                 []time.Duration
+// shareOf shows how the builds with a strategy ended.
+func shareOf(s stats.StrategyRow) template.HTML {
+	others := s.Builds - s.Built - s.Lost - s.Users
+	return share(fmt.Sprintf("%d built, %d without a source, %d failed by themselves, %d others", s.Built, s.Lost, s.Users, others),
+		part{"good", "built", s.Built}, part{"bad", "no source was left", s.Lost}, part{"warn", "failed by themselves", s.Users}, part{"none", "others", others})
 }
 
-// Worth is the share of builds that were built, of those that no mistake of the
-// user's ended.
-func (s strategyRow) Worth() float64 { return float64(s.Built) / float64(max(s.Built+s.NoSource, 1)) }
-
-// Share shows how the builds ended.
-func (s strategyRow) Share() template.HTML {
-	return share(fmt.Sprintf("%d built, %d without a source, %d failed by themselves, %d others", s.Built, s.NoSource, s.Own, s.Other),
-		part{"good", "built", s.Built}, part{"bad", "no source was left", s.NoSource}, part{"warn", "failed by themselves", s.Own}, part{"none", "others", s.Other})
+// A serviceMonth is what a service did in a month, and how it did lately.
+type serviceMonth struct {
+	stats.ServiceRow
+	Lately serviceRow
 }
 
-// strategies says how each strategy did, the one that asks for most first.
-func strategies(runs []record.Run) []strategyRow {
-	var rows []strategyRow
-	for _, name := range []plan.Strategy{plan.Optimal, plan.Resilient, plan.Conservative, plan.Emergency} {
-		row := strategyRow{Strategy: string(name)}
-		for _, r := range runs {
-			if r.Strategy == string(name) {
-				row.add(r)
+// Tone says how it did.
+func (s serviceMonth) Tone() string { return toneOfShare(s.Availability) }
+
+// months puts both together, the worst first.
+func months(rows []stats.ServiceRow, lately []serviceRow) []serviceMonth {
+	var all []serviceMonth
+	for _, r := range rows {
+		m := serviceMonth{ServiceRow: r}
+		for _, l := range lately {
+			if l.Name == r.Endpoint && l.Serves == r.Serves {
+				m.Lately = l
 			}
 		}
-		slices.Sort(row.times)
-		if n := len(row.times); n > 0 {
-			row.Median, row.Slow = row.times[(n-1)/2], row.times[(n-1)*9/10]
-		}
-		rows = append(rows, row)
+		all = append(all, m)
 	}
-	return rows
-}
-
-func (s *strategyRow) add(r record.Run) {
-	s.Runs++
-	s.Tries += max(0, len(r.Attempts)-1)
-	switch r.Outcome {
-	case record.Built:
-		s.Built++
-		s.times = append(s.times, r.Took())
-		if len(r.Attempts) > 1 {
-			s.Helped++
-		}
-	case record.NoSource:
-		s.NoSource++
-	case record.Failed:
-		s.Own++
-	default:
-		s.Other++
-	}
-}
-
-// A cacheRow is what a tier of caches was worth.
-type cacheRow struct {
-	Tier          string
-	Builds        int
-	Steps, Cached int
-}
-
-// Share is the share of steps that did not have to run.
-func (c cacheRow) Share() float64 { return float64(c.Cached) / float64(max(c.Steps, 1)) }
-
-// tiers adds up the last attempts of builds by the caches that they used.
-func tiers(runs []record.Run) []cacheRow {
-	rows := make(map[string]*cacheRow)
-	for _, r := range runs {
-		if len(r.Attempts) == 0 {
-			continue
-		}
-		last := r.Attempts[len(r.Attempts)-1]
-		names := last.Caches
-		if len(names) == 0 {
-			names = []string{"the builder's own alone"}
-		}
-		for _, name := range names {
-			if rows[name] == nil {
-				rows[name] = &cacheRow{Tier: name}
-			}
-			rows[name].Builds++
-			rows[name].Steps += last.Steps
-			rows[name].Cached += last.Cached
-		}
-	}
-	var all []cacheRow
-	for _, name := range slices.Sorted(maps.Keys(rows)) {
-		all = append(all, *rows[name])
-	}
-	return all
+	slices.SortStableFunc(all, func(a, b serviceMonth) int { return cmp.Compare(a.Availability, b.Availability) })
+	return all[:min(len(all), maxServices)]
 }
 
 // cachedShares is the share of cached steps of each build, the oldest first.

@@ -13,6 +13,7 @@ import (
 	"github.com/outlast-build/outlast/plan"
 	"github.com/outlast-build/outlast/record"
 	"github.com/outlast-build/outlast/report"
+	"github.com/outlast-build/outlast/stats"
 )
 
 // A nowPage is how things are.
@@ -203,10 +204,14 @@ func (s *Site) services(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	days, err := s.month(r)
+	if err != nil {
+		return err
+	}
 	return s.show(w, r, "services", "Services and mirrors", struct {
 		windowPage
-		Rows []serviceRow
-	}{p, services(runs)})
+		Rows []serviceMonth
+	}{p, months(stats.Of(days).Services, services(runs))})
 }
 
 func (s *Site) caches(w http.ResponseWriter, r *http.Request) error {
@@ -214,36 +219,43 @@ func (s *Site) caches(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	days, err := s.month(r)
+	if err != nil {
+		return err
+	}
 	all := cachedShares(runs)
 	return s.show(w, r, "caches", "Caches", struct {
 		windowPage
 		Trend template.HTML
-		Tiers []cacheRow
-	}{p, spark(fmt.Sprintf("the share of cached steps in the last %d builds", len(all)), all), tiers(runs)})
+		Tiers []stats.CacheRow
+	}{p, spark(fmt.Sprintf("the share of cached steps in the last %d builds", len(all)), all), stats.Of(days).Caches})
 }
 
 func (s *Site) strategies(w http.ResponseWriter, r *http.Request) error {
-	runs, p, err := s.many(r, record.KindBuild)
+	days, err := s.month(r)
 	if err != nil {
 		return err
 	}
 	return s.show(w, r, "strategies", "Strategies", struct {
-		windowPage
-		Rows []strategyRow
-	}{p, strategies(runs)})
+		Kept bool
+		stats.Summary
+	}{s.History != nil, stats.Of(days)})
 }
 
 func (s *Site) advice(w http.ResponseWriter, r *http.Request) error {
-	runs, p, err := s.many(r, "")
+	days, err := s.month(r)
 	if err != nil {
 		return err
 	}
 	d := struct {
-		windowPage
+		Kept   bool
+		Builds int
 		Advice []report.Advice
-	}{windowPage: p}
-	if s.Advice != nil {
-		d.Advice = s.Advice(runs)
+		Thin   string
+	}{Kept: s.History != nil}
+	sum := stats.Sum(days)
+	if d.Builds = sum.Builds; s.Advice != nil {
+		d.Advice, d.Thin = s.Advice(sum)
 	}
 	return s.show(w, r, "advice", "Recommendations", d)
 }

@@ -21,27 +21,33 @@ import (
 	"github.com/outlast-build/outlast/internal/httpx"
 	"github.com/outlast-build/outlast/record"
 	"github.com/outlast-build/outlast/report"
+	"github.com/outlast-build/outlast/stats"
 )
 
 // A Source has the runs that are past. A *history.Store is one.
 type Source interface {
 	Runs(context.Context, history.Query) ([]record.Run, error)
 	Get(ctx context.Context, id string) (record.Run, error)
+	Days(ctx context.Context, since, until time.Time, repo string) ([]stats.Day, error)
 }
 
 // A Site makes the pages. Its fields are not changed once it serves.
 type Site struct {
-	History Source                               // nil: nothing is kept, and the pages say so
-	Running func() []record.Run                  // the builds under way; nil: none are known
-	Card    func() (health.Scorecard, time.Time) // the newest assessment, and when the next is due; nil: none is made
-	Advice  func([]record.Run) []report.Advice   // what to change, from the newest runs; nil: nobody says
-	Now     func() time.Time                     // nil: time.Now
+	History Source                                      // nil: nothing is kept, and the pages say so
+	Running func() []record.Run                         // the builds under way; nil: none are known
+	Card    func() (health.Scorecard, time.Time)        // the newest assessment, and when the next is due; nil: none is made
+	Advice  func(stats.Tally) ([]report.Advice, string) // what to change, from the last days, or why nothing is said; nil: nobody says
+	Now     func() time.Time                            // nil: time.Now
 	Version string
 }
 
-// window is how many of the newest runs the pages look at: what they tell is of
-// these, however many there are, and they are read in a tenth of a second.
+// window is how many of the newest runs the pages look at one by one, however
+// many there are: they are read in a tenth of a second.
 const window = 200
+
+// span is how far back the sums of the pages go, which the history keeps by
+// day.
+const span = 30 * 24 * time.Hour
 
 //go:embed pages/*.html live.js icon.svg site.css
 var files embed.FS
@@ -50,6 +56,7 @@ var funcs = template.FuncMap{
 	"ago": ago, "took": took, "stamp": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") },
 	"percent": func(f float64) string { return fmt.Sprintf("%.0f %%", 100*f) }, "bytes": size,
 	"tone": toneOf, "sign": signOf, "title": titleOf, "short": func(s string) string { return s[:min(len(s), 8)] },
+	"share": shareOf, "ms": func(n int64) string { return took(time.Duration(n) * time.Millisecond) },
 	"join": strings.Join, "of": func(m report.Mark) string { return marks[m] },
 }
 
@@ -181,4 +188,12 @@ func (s *Site) recent(r *http.Request, q history.Query) ([]record.Run, error) {
 	}
 	q.Limit = cmp.Or(q.Limit, window)
 	return s.History.Runs(r.Context(), q)
+}
+
+// month has the sums of the last days.
+func (s *Site) month(r *http.Request) ([]stats.Day, error) {
+	if s.History == nil {
+		return nil, nil
+	}
+	return s.History.Days(r.Context(), s.time().Add(-span), s.time().Add(24*time.Hour), "")
 }

@@ -59,7 +59,7 @@ func TestPagesSayWhatTheRunsSay(t *testing.T) {
 		"/compare?run=RUN00000198&run=RUN00000130": {"Two builds", "(differs)", "RUN go mod download"},
 		"/services":   {"mirror.example.com", "serves spoiled bytes", "answered", "<svg"},
 		"/caches":     {"The share of cached steps", "registry", "local"},
-		"/strategies": {"optimal", "emergency", "not used"},
+		"/strategies": {"optimal", "emergency", "Further attempts"},
 		"/advice":     {"Nothing is recommended"},
 	} {
 		got := get(t, s, path, 200)
