@@ -188,6 +188,9 @@ func (b *build) do(ctx context.Context) error {
 	b.findAbsent(ctx)
 	err := b.attempts(ctx)
 	b.lateCard()
+	if err == nil && b.mirror != nil {
+		b.mirror.wants.keep(b.mirror.store, b.recipe.path, time.Now())
+	}
 	return err
 }
 

@@ -131,6 +131,7 @@ type serving struct {
 	server  *http.Server
 	address string
 	offline bool
+	wants   wants
 
 	mu     sync.Mutex
 	failed map[string]error // by asset: what could not be served, and was not since
@@ -153,7 +154,10 @@ func serve(ctx context.Context, o GatewayOptions) (*serving, error) {
 		return nil, &fault.Error{Op: "listen on loopback", Kind: fault.Resource, Err: err}
 	}
 	s.address = listener.Addr().String()
-	s.server = httpx.NewServer(s.Gateway, nil)
+	s.server = httpx.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.wants.note(s.Gateway, r)
+		s.Gateway.ServeHTTP(w, r)
+	}), nil)
 	go s.server.Serve(listener)
 	return s, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/outlast-build/outlast/cas"
 	"github.com/outlast-build/outlast/dockerfile"
 	"github.com/outlast-build/outlast/fault"
 	"github.com/outlast-build/outlast/fetch"
@@ -25,15 +26,17 @@ type WarmImage struct {
 
 // Warming is what Warm did.
 type Warming struct {
-	Images  []WarmImage `json:"images"`
-	Fetched int64       `json:"fetched_bytes"`
-	// Left are needs that no image meets, and that Warm does not fetch: what a
-	// build needs of them in an outage is what earlier builds left in the store.
+	Images   []WarmImage  `json:"images"`
+	Packages WarmPackages `json:"packages"`
+	Fetched  int64        `json:"fetched_bytes"`
+	// Left are needs that no image meets. What a build needs of them in an outage
+	// is what earlier builds asked for, as far as Packages has it.
 	Left []dockerfile.Need `json:"left"`
 }
 
-// Warm fills the local store with the images that a build needs, so that it can
-// be built while nothing else can be had. What is there is not fetched again.
+// Warm fills the local store with the images that a build needs, and with what
+// the steps of its last builds that succeeded asked for, so that it can be built
+// while nothing else can be had. What is there is not fetched again.
 // progress is told how many bytes have arrived, from several places at once.
 // The error says which images are not whole in the store; the others are.
 func Warm(ctx context.Context, t Target, progress func(fetched int64)) (Warming, error) {
@@ -52,7 +55,7 @@ func Warm(ctx context.Context, t Target, progress func(fetched int64)) (Warming,
 			progress(n)
 		}
 	}
-	g, err := t.gateway(ctx, rec)
+	g, err := t.warmer(ctx, rec)
 	if err != nil {
 		return Warming{}, err
 	}
@@ -78,8 +81,27 @@ func Warm(ctx context.Context, t Target, progress func(fetched int64)) (Warming,
 		})
 	}
 	_ = group.Wait() // none returns one
+	w.Packages = g.warmWants(ctx, rec.path)
 	w.Fetched = fetched.Load()
+	if ctx.Err() != nil {
+		errs = append(errs, context.Cause(ctx))
+	}
 	return w, errors.Join(errs...)
+}
+
+// warmer starts a gateway for all that the builds of a recipe asked for.
+func (t Target) warmer(ctx context.Context, rec recipe) (*Gateway, error) {
+	var wanted map[string]want
+	if store, err := cas.Open(t.Settings.Store.Path, t.Settings.Store.Size); err == nil {
+		wanted = readWants(store, rec.path)
+		store.Close()
+	}
+	if len(wanted) == 0 {
+		return t.gateway(ctx, rec)
+	}
+	o := GatewayOptions{Settings: t.Settings, Hosts: rec.registries(), Once: true, Warn: t.note, OnTry: t.OnTry,
+		Packages: FindPackages(ctx, t.Settings, t.Env, nil), Files: filesOf(wanted)}
+	return NewGateway(ctx, o)
 }
 
 // warm brings one image into the store.

@@ -18,7 +18,8 @@ it can be built when nothing else can be had. What is there already is not
 fetched again, and what was fetched when it is interrupted stays. Tags that
 outlast.lock pins are fetched by their digest.
 
-What RUN fetches is kept by the builds that fetch it.`
+What RUN and ADD asked the gateway for in builds of this Dockerfile that succeeded here
+is fetched too, and what a build in an outage would still miss is named.`
 
 func (a *app) warmCommand() *cobra.Command {
 	var f targetFlags
@@ -59,6 +60,9 @@ func (a *app) warmCommand() *cobra.Command {
 	return c
 }
 
+// maxMissing bounds how much of what is missing is named.
+const maxMissing = 20
+
 func printWarming(w io.Writer, r outlast.Warming) {
 	for _, i := range r.Images {
 		state := "whole"
@@ -68,8 +72,15 @@ func printWarming(w io.Writer, r outlast.Warming) {
 		fmt.Fprintf(w, "%s: %s, %s\n", clean(i.Ref), units.BytesSize(float64(i.Bytes)), state)
 	}
 	fmt.Fprintf(w, "%s fetched\n", units.BytesSize(float64(r.Fetched)))
+	if p := r.Packages; p.Known > 0 {
+		fmt.Fprintf(w, "%d of %d requests of earlier builds can be answered in an outage\n", p.Known-len(p.Missing), p.Known)
+		for _, m := range p.Missing[:min(len(p.Missing), maxMissing)] {
+			fmt.Fprintf(w, "missing: %s\n", clean(m))
+		}
+		return
+	}
 	for _, n := range r.Left {
-		fmt.Fprintf(w, "line %d: %s: kept by the builds that fetch it\n", n.Line, clean(n.Ref))
+		fmt.Fprintf(w, "line %d: %s: not known yet: the first build that succeeds here tells\n", n.Line, clean(n.Ref))
 	}
 }
 
