@@ -1,12 +1,16 @@
 package e2e
 
 import (
+	"encoding/json"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/outlast-build/outlast/history"
+	"github.com/outlast-build/outlast/record"
 )
 
 // bundled reads the files of a bundle.
@@ -117,6 +121,35 @@ RUN echo "given: $API_TOKEN" && \
 		}
 		if kept := bundled(t, other); len(kept) != 1 || kept["thesis.txt"] != "the only copy" {
 			t.Errorf("got %q", kept)
+		}
+	})
+	t.Run("and the history tells the same, without secrets", func(t *testing.T) {
+		folder := filepath.Join(b.dir, "state", "outlast")
+		store, err := history.Open(t.Context(), folder, history.Options{Warn: func(w string) { t.Error(w) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		runs, err := store.Runs(t.Context(), history.Query{})
+		if err != nil || len(runs) < 2 {
+			t.Fatalf("got %d runs, %v; want those above", len(runs), err)
+		}
+		text, err := json.Marshal(runs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held(t, "the history", string(text))
+		raw, err := os.ReadFile(store.Path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		held(t, "the file of the history", string(raw))
+		failed := runs[slices.IndexFunc(runs, func(r record.Run) bool { return r.Outcome == record.NoSource })]
+		if len(failed.Attempts) != 2 || len(failed.Attempts[0].Ran) == 0 || failed.Attempts[0].Diagnosis == nil || len(failed.Needs) == 0 || len(failed.Card.Categories) == 0 {
+			t.Errorf("got %+v", failed)
+		}
+		if !slices.ContainsFunc(failed.Services, func(s record.Service) bool { return s.Origin && s.Latency.Count() > 0 }) {
+			t.Errorf("got %+v, want an origin with the times of its answers", failed.Services)
 		}
 	})
 }

@@ -110,7 +110,7 @@ func TestAnswersOfManyRuns(t *testing.T) {
 
 // maxOwn is how many runs are added one by one. Of more, the rest are copies of
 // them in the file, with other IDs and times; the sums of days are those of the
-// first, which grow by their digits alone.
+// first; BenchmarkAYear of package stats has those of a million.
 const maxOwn = 20_000
 
 func multiply(t *testing.T, path string, own, times int) {

@@ -66,24 +66,44 @@ func TestDamageThatShowsLaterIsSetAsideToo(t *testing.T) {
 	path := filled(t, dir)
 	var said warnings
 	s := open(t, dir, &said)
-	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// All but the first page, which tells what is in the file.
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.WriteAt([]byte(strings.Repeat("\xff", int(info.Size())-4096)), 4096); err != nil {
-		t.Fatal(err)
-	}
-	f.Close()
+	scribble(t, path)
 	if got := add(t, s, run(7)); got != 1 {
 		t.Errorf("added %d, want 1", got)
 	}
 	if got := ids(t, s, history.Query{}); got != "RUN00007" || len(said) != 1 {
 		t.Errorf("got %q and warnings %q, want the new run and one warning", got, said)
+	}
+}
+
+// TestWhoFindsTheDamageSecondKeepsTheNewFile has two that opened the file while
+// it was whole.
+func TestWhoFindsTheDamageSecondKeepsTheNewFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filled(t, dir)
+	var said warnings
+	one, two := open(t, dir, &said), open(t, dir, &said)
+	scribble(t, path)
+	add(t, one, run(7))
+	add(t, two, run(8))
+	if got := ids(t, open(t, dir, nil), history.Query{}); got != "RUN00008 RUN00007" || len(said) != 1 || len(aside(t, dir)) != 1 {
+		t.Errorf("got %q, warnings %q, set aside %q; want both runs, and one each", got, said, aside(t, dir))
+	}
+}
+
+// scribble spoils all of a file but its first page, which tells what is in it.
+func scribble(t *testing.T, path string) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte(strings.Repeat("\xff", int(info.Size())-4096)), 4096); err != nil {
+		t.Fatal(err)
 	}
 }
 

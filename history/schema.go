@@ -25,10 +25,14 @@ var migrations = []string{
 		branch   TEXT    NOT NULL,
 		strategy TEXT    NOT NULL
 	) STRICT;
-	CREATE INDEX by_time    ON runs (started);
-	CREATE INDEX by_repo    ON runs (repo, started);
-	CREATE INDEX by_branch  ON runs (branch, started);
-	CREATE INDEX by_outcome ON runs (outcome, started);
+	-- Each filter has an index, which has the other fields besides: whoever asks
+	-- for several, and for what hardly ever was, reads no more than one of them.
+	CREATE INDEX by_time     ON runs (started);
+	CREATE INDEX by_repo     ON runs (repo, started, outcome, kind, strategy, branch);
+	CREATE INDEX by_branch   ON runs (branch, started, outcome, kind, strategy, repo);
+	CREATE INDEX by_outcome  ON runs (outcome, started, kind, strategy);
+	CREATE INDEX by_kind     ON runs (kind, started, outcome, strategy);
+	CREATE INDEX by_strategy ON runs (strategy, started, kind, outcome);
 	CREATE TABLE records (
 		seq  INTEGER PRIMARY KEY REFERENCES runs,
 		data BLOB NOT NULL -- of a record.Run, as codec.go writes it
