@@ -55,22 +55,11 @@ func (c *client) get(ctx context.Context, m *middle) (time.Duration, error) {
 	return took, nil
 }
 
-// newClients prepares all of them. What this machine lacks is a *testenv.Missing.
-func newClients(ctx context.Context, dir string) ([]*client, error) {
-	var all []*client
-	for _, make := range []func(context.Context, string) (*client, error){newGo, newApt, newNPM} {
-		c, err := make(ctx, dir)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, c)
-	}
-	return all, nil
-}
-
 // modules have the longest list of modules of this repository.
 const modules = "tools/buildx"
 
+// newGo prepares the go command. What this machine lacks is a *testenv.Missing,
+// here as for the others.
 func newGo(context.Context, string) (*client, error) {
 	proxy, err := testenv.GoProxy()
 	if err != nil {

@@ -39,7 +39,9 @@ var items = []item{
 	{"blackhole", "a cold pull, the first mirror black-holed", measureBlackhole},
 	{"warm", "warm blobs from the gateway", measureWarm},
 	{"memory", "the gateway's memory", measureMemory},
-	{"packages", "packages for go, apt and npm", measurePackages},
+	{"go", "Go modules", measurePackages(newGo)},
+	{"apt", "Debian packages, and what Debian has to cache them", measurePackages(newApt)},
+	{"npm", "npm packages", measurePackages(newNPM)},
 }
 
 func names() []string {
@@ -55,12 +57,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	out := flags.String("o", "", "write the page to this `file`")
 	results := flags.String("results", "", "keep what was measured in this `file`, and have all that it holds on the page: so parts can be measured anew")
-	only := flags.String("only", strings.Join(names(), ","), "what to measure, a `list` with commas")
+	only := flags.String("only", strings.Join(names(), ","), "what to measure, a `list` with commas; an empty one writes the page alone")
 	files := flags.String("serve-files", "", "serve this `folder` and nothing else: what the gateway is compared with")
 	if err := flags.Parse(args); err != nil {
 		return usage
 	}
-	chosen := strings.Split(*only, ",")
+	chosen := strings.FieldsFunc(*only, func(r rune) bool { return r == ',' })
 	for _, name := range chosen {
 		if !slices.Contains(names(), name) {
 			fmt.Fprintf(stderr, "bench: there is no %q to measure: choose from %s\n", name, strings.Join(names(), ", "))
@@ -92,6 +94,19 @@ func bench(ctx context.Context, chosen []string, out, results string, stdout io.
 	if err != nil {
 		return err
 	}
+	if len(chosen) > 0 {
+		if err := measure(ctx, chosen, known, results, stdout); err != nil {
+			return err
+		}
+	}
+	if out == "" {
+		return nil
+	}
+	return os.WriteFile(out, page(known.sections()), 0o644)
+}
+
+// measure measures what was chosen, and enters it in known.
+func measure(ctx context.Context, chosen []string, known book, results string, stdout io.Writer) error {
 	w, err := newWorld(ctx)
 	if err != nil {
 		return err
@@ -114,8 +129,5 @@ func bench(ctx context.Context, chosen []string, out, results string, stdout io.
 			return err
 		}
 	}
-	if out == "" {
-		return nil
-	}
-	return os.WriteFile(out, page(known.sections()), 0o644)
+	return nil
 }

@@ -14,58 +14,63 @@ import (
 
 const coldAim, packagesWarmAim = 1.1, 1.0
 
-// measurePackages has clients get packages directly, through a gateway that has
-// nothing, and through one that has all.
-func measurePackages(ctx context.Context, w *world) ([]row, error) {
-	dir := filepath.Join(w.dir, "packages")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
+// measurePackages measures how a client gets packages: directly, through a
+// gateway that has nothing, and through one that has all.
+func measurePackages(make func(ctx context.Context, dir string) (*client, error)) func(context.Context, *world) ([]row, error) {
+	return func(ctx context.Context, w *world) ([]row, error) {
+		dir, err := os.MkdirTemp(w.dir, "c")
+		if err != nil {
+			return nil, err
+		}
+		c, err := make(ctx, dir)
+		if err != nil {
+			return nil, err
+		}
+		return w.packages(ctx, dir, c)
 	}
-	clients, err := newClients(ctx, dir)
+}
+
+func (w *world) packages(ctx context.Context, dir string, c *client) ([]row, error) {
+	ours := through{start: func() (*middle, error) { return w.packagesGateway(dir) }}
+	defer ours.close()
+	took, err := turns(rounds,
+		func() (time.Duration, error) { return c.get(ctx, nil) },
+		func() (time.Duration, error) { return ours.cold(ctx, c) },
+		func() (time.Duration, error) { return c.get(ctx, ours.middle) })
 	if err != nil {
 		return nil, err
 	}
-	var rows []row
-	for _, c := range clients {
-		var own *middle
-		stop := func() {
-			if own != nil {
-				own.close()
-				own = nil
-			}
-		}
-		cold := func() (time.Duration, error) {
-			stop()
-			if own, err = w.packagesGateway(dir); err != nil {
-				return 0, err
-			}
-			return c.get(ctx, own)
-		}
-		took, err := turns(rounds,
-			func() (time.Duration, error) { return c.get(ctx, nil) },
-			cold,
-			func() (time.Duration, error) { return c.get(ctx, own) })
-		stop()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.name, err)
-		}
-		rows = append(rows,
-			packagesRow(c.name+": cold gateway against direct", took[0], took[1], "at most 1.10×", coldAim),
-			packagesRow(c.name+": warm gateway against direct", took[0], took[2], "below 1.00×", packagesWarmAim))
-		if c.peers {
-			others, err := measurePeers(ctx, c, took)
-			if err != nil {
-				return nil, err
-			}
-			rows = append(rows, others...)
-		}
+	rows := []row{
+		packagesRow(c.name+": cold gateway against direct", took[0], took[1], "at most 1.10×", coldAim),
+		packagesRow(c.name+": warm gateway against direct", took[0], took[2], "below 1.00×", packagesWarmAim),
 	}
-	return rows, nil
+	if !c.peers {
+		return rows, nil
+	}
+	others, err := measurePeers(ctx, c, took)
+	return append(rows, others...), err
 }
 
-func packagesRow(what string, base, ours time.Duration, aim string, most float64) row {
-	r := ratio(base, ours)
-	return row{What: what, Base: seconds(base), Ours: seconds(ours), Result: fmt.Sprintf("%.2f×", r), Aim: aim, Short: aim != "" && r > most}
+// through is a middle that is started anew for each cold turn.
+type through struct {
+	start func() (*middle, error)
+	*middle
+}
+
+func (t *through) cold(ctx context.Context, c *client) (time.Duration, error) {
+	t.close()
+	var err error
+	if t.middle, err = t.start(); err != nil {
+		return 0, err
+	}
+	return c.get(ctx, t.middle)
+}
+
+func (t *through) close() {
+	if t.middle != nil {
+		t.middle.close()
+		t.middle = nil
+	}
 }
 
 // measurePeers has c go through what Debian has for this, cold and warm. What
@@ -74,28 +79,18 @@ func measurePeers(ctx context.Context, c *client, took []time.Duration) ([]row, 
 	var rows []row
 	for _, p := range peers {
 		path, err := testenv.LookTool(p.name)
+		if errors.As(err, new(*testenv.Missing)) {
+			fmt.Fprintf(os.Stderr, "%s is not measured: %v\n", p.name, err)
+			continue
+		}
 		if err != nil {
-			if errors.As(err, new(*testenv.Missing)) {
-				fmt.Fprintf(os.Stderr, "%s is not measured: %v\n", p.name, err)
-				continue
-			}
 			return nil, err
 		}
-		var own *middle
+		theirs := through{start: func() (*middle, error) { return p.run(ctx, path) }}
 		both, err := turns(rounds,
-			func() (time.Duration, error) {
-				if own != nil {
-					own.close()
-				}
-				if own, err = p.run(ctx, path); err != nil {
-					return 0, err
-				}
-				return c.get(ctx, own)
-			},
-			func() (time.Duration, error) { return c.get(ctx, own) })
-		if own != nil {
-			own.close()
-		}
+			func() (time.Duration, error) { return theirs.cold(ctx, c) },
+			func() (time.Duration, error) { return c.get(ctx, theirs.middle) })
+		theirs.close()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
@@ -104,6 +99,11 @@ func measurePeers(ctx context.Context, c *client, took []time.Duration) ([]row, 
 			packagesRow(c.name+": warm gateway against warm "+p.name, both[1], took[2], "", 0))
 	}
 	return rows, nil
+}
+
+func packagesRow(what string, base, ours time.Duration, aim string, most float64) row {
+	r := ratio(base, ours)
+	return row{What: what, Base: seconds(base), Ours: seconds(ours), Result: fmt.Sprintf("%.2f×", r), Aim: aim, Short: aim != "" && r > most}
 }
 
 // A middle stands between a client and its registries.

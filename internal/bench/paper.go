@@ -41,12 +41,14 @@ pull to the next. Stock buildx, told of the same mirrors, is cut after 30 second
 	"warm": `One blob of 100 MiB, in the store already, read by HTTP clients that throw it away, from the gateway and
 from Go's own http.FileServer in a process of its own (the left number), in turns. The result is the gateway's throughput in units of
 the file server's.`,
-	"packages": `Three real clients with nothing in their own caches get real packages from the registries that this machine is
-configured for: go mod download for the modules of tools/buildx/go.mod; apt-get update and install --download-only
-of build-essential and python3-venv with all that they need, as on an empty system; npm ci of a lock file made for
-this. Directly, through a gateway whose store is empty, and through the same gateway again, in turns. Then apt
-through Debian's apt-cacher-ng and squid, the same way (the left numbers of those rows); neither can cache what Go
-and npm fetch, which is HTTPS. The upstreams are the Internet's and differ from minute to minute.`,
+	"go": `The real go mod download, with nothing in its cache, gets the modules of tools/buildx/go.mod from the proxy that
+this machine is configured for: directly (the left number), through a gateway whose store is empty, and through the same gateway again,
+in turns. The upstream is the Internet's and differs from minute to minute.`,
+	"apt": `The same with apt-get update and install --download-only of build-essential and python3-venv, with all
+that an empty system needs for them, from Debian's archive. Then through Debian's apt-cacher-ng and squid, empty and
+again (the left numbers of those rows), in turns of their own.`,
+	"npm": `The same with npm ci, by a lock file that was made for this. Neither apt-cacher-ng nor squid can cache what npm and
+go ask for: it is HTTPS.`,
 	"memory": `The largest resident set (VmHWM) that the gateway's process ever had: 16 clients ask at once for a blob of
 1 GiB that it does not have yet, and then again when it does. The left number is after the first.`,
 }
