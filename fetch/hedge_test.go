@@ -37,12 +37,17 @@ func TestASilentSourceIsWaitedForOnce(t *testing.T) {
 	})
 }
 
-// In a given order, only the breaker keeps a source that hangs from being
-// waited for each time.
+// In a given order, only the breaker keeps a source that hangs, with a head or
+// without one, from being waited for each time.
 func TestASilentSourceInAGivenOrder(t *testing.T) {
+	t.Run("no head", func(t *testing.T) { silentInOrder(t, faultnet.Hang()) })
+	t.Run("a head and a few bytes", func(t *testing.T) { silentInOrder(t, faultnet.HangAfter(2)) })
+}
+
+func silentInOrder(t *testing.T, fault faultnet.Fault) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		a := w.add(text(good), row(faultnet.Hang()))
+		a := w.add(text(good), row(fault))
 		w.add(text(good))
 		ask := w.ask()
 		ask.Ordered, ask.Patience = true, time.Second

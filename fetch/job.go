@@ -142,8 +142,8 @@ func (j *job) settle(c *candidate, t Try, now time.Time, after time.Duration) (g
 }
 
 // gaveUp takes note that c was given up because another was faster. That is no
-// failure of c, but the next request must not wait for it again. Where it had
-// not said a word, the breaker counts it: of an Ask in a given order, each
+// failure of c, but the next request must not wait for it again. Where it said
+// nothing, or nothing more, the breaker counts it: of an Ask in a given order, each
 // request would wait anew for a source that hangs.
 func (j *job) gaveUp(c *candidate, t Try, waited time.Duration, silent bool) {
 	now := time.Now()

@@ -227,7 +227,8 @@ func (r *race) giveUp(fl *flight, why string) {
 	t.Took, t.Kind = waited, fault.Canceled
 	t.Err = &fault.Error{Endpoint: fl.c.Endpoint, Kind: fault.Canceled,
 		Err: fmt.Errorf("not done after %s, and %s", waited.Round(time.Millisecond), why)}
-	r.j.gaveUp(fl.c, t, waited, fl.headAt().IsZero())
+	p := fl.progress()
+	r.j.gaveUp(fl.c, t, waited, p.head.IsZero() || time.Since(p.last) >= stall)
 }
 
 var errBeaten = errors.New("another source was faster")
