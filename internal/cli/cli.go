@@ -99,6 +99,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringArrayVar(&a.set, "set", nil, "override a setting: `KEY=VALUE`, as in store.size=5GiB (may be repeated)")
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "say no more than the result, and errors")
 	root.AddCommand(
+		a.actcacheCommand(),
 		a.adviseCommand(),
 		a.buildCommand(),
 		a.builderCommand(),

@@ -104,7 +104,7 @@ func TestHelp(t *testing.T) {
 		"config",
 		"diagnose",
 		"engine", "engine status", "engine stop",
-		"gateway", "gateway health",
+		"gateway", "gateway health", "actcache", "actcache token",
 		"harden",
 		"history", "history export", "history import", "history show",
 		"lock",

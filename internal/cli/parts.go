@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/outlast-build/outlast"
+	"github.com/outlast-build/outlast/actcache"
 	"github.com/outlast-build/outlast/engine"
 	"github.com/outlast-build/outlast/engine/buildx"
 	"github.com/outlast-build/outlast/fetch"
@@ -35,6 +36,12 @@ type Parts struct {
 
 	// GatewayHealth asks the gateway that listens on an address of this machine.
 	GatewayHealth func(ctx context.Context, address string) error
+
+	// Actions serves the cache of GitHub Actions until ctx ends, which is no
+	// error. It calls Ready once, when clients can connect. ActionsToken makes
+	// a token for it.
+	Actions      func(context.Context, ActionsRequest) error
+	ActionsToken func(config.Settings, actcache.Grant) (string, error)
 
 	// BuilderCreate and BuilderRemove make and remove a builder of buildx.
 	BuilderCreate func(context.Context, buildx.Mirrored) error
@@ -90,6 +97,15 @@ type CheckRequest struct {
 type MirrorsRequest struct {
 	Settings config.Settings
 	Images   []string // in full, by which they are compared; nil: those of the settings
+}
+
+// An ActionsRequest is a cache service to serve.
+type ActionsRequest struct {
+	Settings config.Settings
+	Base     string                      // where clients reach it; empty: where each of them asked
+	Grant    actcache.Grant              // what the first token allows
+	Ready    func(address, token string) // HOST:PORT, with the port that was taken
+	Warn     func(string)                // told what does not work and does no harm, from many places at once
 }
 
 // A GatewayRequest is a gateway to serve. Its functions may be called at once

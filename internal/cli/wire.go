@@ -41,6 +41,10 @@ func program() Parts {
 				Ready: r.Ready, Served: r.Served, Tried: r.Tried, Warn: r.Warn})
 		},
 		GatewayHealth: daemon.Health,
+		Actions: func(ctx context.Context, r ActionsRequest) error {
+			return daemon.Actions(ctx, daemon.ActionsOptions{Settings: r.Settings, Base: r.Base, Grant: r.Grant, Ready: r.Ready, Warn: r.Warn})
+		},
+		ActionsToken:  daemon.ActionsToken,
 		BuilderCreate: func(ctx context.Context, m buildx.Mirrored) error { return m.Create(ctx) },
 		Versions:      buildx.Versions,
 		BuilderRemove: buildx.RemoveBuilder,
