@@ -144,12 +144,16 @@ func TestTheActionsCache(t *testing.T) {
 				t.Errorf("it took %s, more than %s:\n%s", r.took, most, r.text())
 			}
 			t.Logf("%s, %s without a cache", r.took.Round(100*time.Millisecond), plain.took.Round(100*time.Millisecond))
-			// What was saved here is of use, whatever became of GitHub.
+			if !strings.Contains(tt.script.String(), "hang") {
+				return
+			}
+			// What was saved here is of use, whatever became of GitHub, and the
+			// daemon is well.
 			b.forget(t)
 			bb.build(context, flags(scope)...).want(t, 0, "CACHED")
 			j.must(t, nil)
 			b.forget(t)
-			bb.build(context).want(t, 0) // the daemon is well
+			bb.build(context).want(t, 0)
 		})
 	}
 }
