@@ -200,7 +200,7 @@ func (s *Site) many(r *http.Request, kind record.Kind) ([]record.Run, windowPage
 }
 
 func (s *Site) services(w http.ResponseWriter, r *http.Request) error {
-	runs, p, err := s.many(r, "")
+	runs, err := s.recent(r, history.Query{Limit: stripLength})
 	if err != nil {
 		return err
 	}
@@ -209,9 +209,9 @@ func (s *Site) services(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.show(w, r, "services", "Services and mirrors", struct {
-		windowPage
+		Kept bool
 		Rows []serviceMonth
-	}{p, months(stats.Of(days).Services, services(runs))})
+	}{s.History != nil, months(stats.Of(days).Services, services(runs))})
 }
 
 func (s *Site) caches(w http.ResponseWriter, r *http.Request) error {
