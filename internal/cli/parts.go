@@ -14,6 +14,8 @@ import (
 	"github.com/outlast-build/outlast/health"
 	"github.com/outlast-build/outlast/internal/config"
 	"github.com/outlast-build/outlast/record"
+	"github.com/outlast-build/outlast/report"
+	"github.com/outlast-build/outlast/stats"
 )
 
 // Parts are what the commands set going. Tests put others in their place.
@@ -123,10 +125,11 @@ type GatewayRequest struct {
 type ServeRequest struct {
 	Settings config.Settings
 	Env      []string
-	Token    string                          // that clients of the dashboard have to know; empty: nobody is asked
-	Alone    bool                            // no gateway
-	Ready    func(dashboard, gateway string) // HOST:PORT each, with the ports that were taken; the second is empty where there is no gateway
-	Served   func(gateway.Served)            // told of each answer of the gateway
-	Tried    func(fetch.Try)                 // told of each request to an upstream
-	Warn     func(string)                    // told what does not work and does no harm
+	Token    string                                      // that clients of the dashboard have to know; empty: nobody is asked
+	Alone    bool                                        // no gateway
+	Advice   func(stats.Tally) ([]report.Advice, string) // what sums speak for, or why nothing is said
+	Ready    func(dashboard, gateway string)             // HOST:PORT each, with the ports that were taken; the second is empty where there is no gateway
+	Served   func(gateway.Served)                        // told of each answer of the gateway
+	Tried    func(fetch.Try)                             // told of each request to an upstream
+	Warn     func(string)                                // told what does not work and does no harm
 }

@@ -9,8 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/outlast-build/outlast/advise"
 	"github.com/outlast-build/outlast/internal/config"
 	"github.com/outlast-build/outlast/internal/web"
+	"github.com/outlast-build/outlast/report"
+	"github.com/outlast-build/outlast/stats"
 )
 
 const serveLong = `Serve the gateway and a dashboard in one process: running builds with their
@@ -84,8 +87,9 @@ func (a *app) serve(cmd *cobra.Command, s serve) error {
 	defer stop()
 	news := gatewayNews{say: a.say, quiet: true}
 	err = a.parts.Serve(ctx, ServeRequest{Settings: settings, Env: a.env, Token: token, Alone: s.alone,
-		Ready: func(dashboard, gateway string) { a.serveReady(dashboard, gateway, s.format) },
-		Tried: news.tried, Served: news.served, Warn: news.warn})
+		Advice: func(t stats.Tally) ([]report.Advice, string) { return recommended(t, settings) },
+		Ready:  func(dashboard, gateway string) { a.serveReady(dashboard, gateway, s.format) },
+		Tried:  news.tried, Served: news.served, Warn: news.warn})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return &usageError{err, "another program listens there: take another port with --listen, or leave the gateway out with --no-gateway"}
 	}
@@ -124,4 +128,15 @@ func (a *app) serveReady(dashboard, gateway, format string) {
 	if gateway != "" {
 		fmt.Fprintf(a.stdout, "gateway on http://%s\n", gateway)
 	}
+}
+
+// recommended is what sums speak for under these settings, or why nothing is
+// said.
+func recommended(t stats.Tally, s config.Settings) ([]report.Advice, string) {
+	r := advise.Of(adviceInput(t, s))
+	var all []report.Advice
+	for _, one := range r.Advice {
+		all = append(all, report.Advice{Title: one.Title, Why: one.Why, Change: one.Change})
+	}
+	return all, r.Thin()
 }

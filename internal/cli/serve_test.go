@@ -10,6 +10,7 @@ import (
 
 	"github.com/outlast-build/outlast/fault"
 	"github.com/outlast-build/outlast/internal/cli"
+	"github.com/outlast-build/outlast/stats"
 )
 
 func TestServe(t *testing.T) {
@@ -65,6 +66,11 @@ func TestServe(t *testing.T) {
 			}
 			if tt.want != nil && (got == nil || !tt.want(*got)) {
 				t.Errorf("got the request %+v", got)
+			}
+			if got != nil {
+				if all, thin := got.Advice(stats.Tally{}); len(all) != 0 || !strings.Contains(thin, "20 are needed") {
+					t.Errorf("on no builds: got %v, %q", all, thin)
+				}
 			}
 			if strings.Contains(r.stdout+r.stderr, good) {
 				t.Errorf("the token is told: %+v", r)

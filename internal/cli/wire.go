@@ -37,7 +37,7 @@ func program() Parts {
 			})
 		},
 		Serve: func(ctx context.Context, r ServeRequest) error {
-			return daemon.Serve(ctx, daemon.ServeOptions{Settings: r.Settings, Env: r.Env, Version: readVersion().Version, Token: r.Token, Alone: r.Alone,
+			return daemon.Serve(ctx, daemon.ServeOptions{Settings: r.Settings, Env: r.Env, Version: readVersion().Version, Token: r.Token, Alone: r.Alone, Advice: r.Advice,
 				Ready: r.Ready, Served: r.Served, Tried: r.Tried, Warn: r.Warn})
 		},
 		GatewayHealth: daemon.Health,

@@ -24,6 +24,8 @@ import (
 	"github.com/outlast-build/outlast/internal/live"
 	"github.com/outlast-build/outlast/internal/web"
 	"github.com/outlast-build/outlast/record"
+	"github.com/outlast-build/outlast/report"
+	"github.com/outlast-build/outlast/stats"
 )
 
 // ServeOptions are what Serve is told beyond its settings. Its functions may be
@@ -34,6 +36,8 @@ type ServeOptions struct {
 	Version  string
 	Token    string // that clients of the dashboard have to know; empty: nobody is asked
 	Alone    bool   // no gateway
+
+	Advice func(stats.Tally) ([]report.Advice, string) // what sums speak for, or why nothing is said
 
 	Ready  func(dashboard, gateway string) // called once, when clients can connect: HOST:PORT, the second empty where there is none
 	Served func(gateway.Served)            // told of each answer of the gateway
@@ -164,7 +168,7 @@ func (s *service) closeHistory() {
 // handler serves pages, metrics and health. Probes of a cluster know no token,
 // and learn nothing.
 func (s *service) handler() http.Handler {
-	site := &web.Site{Running: s.running, Card: s.assessment, Version: s.Version}
+	site := &web.Site{Running: s.running, Card: s.assessment, Advice: s.Advice, Version: s.Version}
 	if s.history != nil {
 		site.History = s.history
 	}
