@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -65,6 +66,19 @@ func (l *letters) stored() string {
 	must(l.t, l.Walk(func(e cas.Entry) error { have = append(have, l.ids[e.Digest]); return nil }))
 	slices.Sort(have)
 	return strings.Join(have, "")
+}
+
+func TestTheLargestLimitKeepsAll(t *testing.T) {
+	s := open(t, t.TempDir(), math.MaxInt64)
+	for i := range 3 {
+		put(t, s, []byte{byte(i)})
+	}
+	if err := s.Trim(); err != nil {
+		t.Fatal(err)
+	}
+	if u, err := s.Usage(); err != nil || u.Entries != 3 {
+		t.Errorf("got %d contents kept (%v), want all 3", u.Entries, err)
+	}
 }
 
 func TestEviction(t *testing.T) {

@@ -61,6 +61,7 @@ func Open(dir string, limit int64) (*Store, error) {
 	if err != nil {
 		return nil, &fault.Error{Op: "open store", Kind: openKind(err), Err: err}
 	}
+	limit = min(limit, mostLimit)
 	s := &Store{dir: dir, limit: limit}
 	if limit > 0 {
 		s.blobs.limit = blocks(limit)
@@ -69,6 +70,9 @@ func Open(dir string, limit int64) (*Store, error) {
 	s.sweep()
 	return s, nil
 }
+
+// mostLimit leaves room for sums: nobody has a disk of an exbibyte.
+const mostLimit = 1 << 60
 
 // folders are the parts of a store that hold files.
 var folders = []string{"blobs", "used", "names", "spool", "quarantine"}
