@@ -79,10 +79,8 @@ func (b *build) sender() *oci.Sender {
 // from.
 func (b *build) beside(ref string) []string {
 	host := registryOf(ref)
-	var refs, repos []string
-	for _, tag := range b.args().All("tag") {
-		refs = append(refs, tag)
-	}
+	var repos []string
+	refs := slices.Clone(b.args().All("tag"))
 	for _, n := range b.recipe.needs {
 		if n.Registry() {
 			refs = append(refs, n.Ref)
