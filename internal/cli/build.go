@@ -125,8 +125,8 @@ func (a *app) build(cmd *cobra.Command, arguments []string) error {
 	})
 	d.close()
 	run = run.Redacted(redact.ForBuild(p.others, a.env).Text)
+	defer a.writeReports(reports, run, loaded.Settings, d.silent())
 	defer a.keep(run, loaded.Settings.History)
-	defer a.writeReports(reports, report.Page{Run: run}, d.silent())
 	defer a.writeBundle(cmd.Context(), bundle, run, d.silent())
 	return a.conclude(run, err, d, args)
 }

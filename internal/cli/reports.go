@@ -1,15 +1,21 @@
 package cli
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/outlast-build/outlast/history"
+	"github.com/outlast-build/outlast/internal/config"
+	"github.com/outlast-build/outlast/record"
 	"github.com/outlast-build/outlast/report"
+	"github.com/outlast-build/outlast/stats"
 )
 
 // A reportFile is a report that is written when the build is over.
@@ -34,7 +40,12 @@ func reportFiles(paths []string) ([]reportFile, error) {
 // writeReports writes the reports, and tells the CI system that runs this
 // process what it can take. The build is over by now, and what goes wrong here
 // changes nothing in how it ended.
-func (a *app) writeReports(files []reportFile, p report.Page, silent bool) {
+func (a *app) writeReports(files []reportFile, run record.Run, s config.Settings, silent bool) {
+	told := slices.DeleteFunc(slices.Clone(ciSystems), func(c ciSystem) bool { return a.getenv(c.variable) != "true" })
+	if len(files)+len(told) == 0 {
+		return
+	}
+	p := report.Page{Run: run, Advice: a.advice(run, s)}
 	for _, f := range files {
 		var b strings.Builder
 		err := f.format.Write(&b, p)
@@ -52,21 +63,42 @@ func (a *app) writeReports(files []reportFile, p report.Page, silent bool) {
 			a.say.plain("report: " + f.path)
 		}
 	}
-	for _, c := range ciSystems {
-		if a.getenv(c.variable) != "true" {
-			continue
-		}
+	for _, c := range told {
 		if err := c.tell(a, p, silent); err != nil {
 			a.say.warning(fmt.Sprintf("%s was not told of all: %v", c.name, err))
 		}
 	}
 }
 
-// ciSystems are the CI systems that take more than a log.
-var ciSystems = []struct {
+// advice is what the last month of builds of run's repository speaks for. It is
+// nothing where there is no history, and whoever keeps run has said why.
+func (a *app) advice(run record.Run, s config.Settings) []report.Advice {
+	if !s.History.Keep || s.History.Path == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), keeping)
+	defer cancel()
+	store, err := history.Open(ctx, s.History.Path, history.Options{MaxAge: s.History.Age, MaxSize: s.History.Size})
+	if err != nil {
+		return nil
+	}
+	defer store.Close()
+	now := time.Now()
+	days, err := store.Days(ctx, now.AddDate(0, -1, 0), now, run.Context.Repo)
+	if err != nil {
+		return nil
+	}
+	all, _ := recommended(stats.Sum(days), s)
+	return all
+}
+
+// A ciSystem takes more than a log.
+type ciSystem struct {
 	name, variable string // the variable is "true" there
 	tell           func(a *app, p report.Page, silent bool) error
-}{
+}
+
+var ciSystems = []ciSystem{
 	{"GitHub Actions", "GITHUB_ACTIONS", (*app).tellGitHub},
 	{"GitLab", "GITLAB_CI", (*app).tellGitLab},
 }

@@ -9,7 +9,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/outlast-build/outlast/history"
 	"github.com/outlast-build/outlast/internal/cli"
 	"github.com/outlast-build/outlast/internal/testenv/runs"
 	"github.com/outlast-build/outlast/record"
@@ -43,6 +45,37 @@ func TestReportsByTheirEndings(t *testing.T) {
 	for name, part := range map[string]string{"a.html": "<!DOCTYPE html>", "a.md": "## ✗ the build failed", "a.json": `"outcome": "failed"`} {
 		if !strings.Contains(got[name], part) || len(got) != 3 {
 			t.Errorf("%s: got %q among %d files, want there %q", name, got[name], len(got), part)
+		}
+	}
+}
+
+func TestReportSaysWhatTheHistorySpeaksFor(t *testing.T) {
+	state := t.TempDir()
+	store, err := history.Open(t.Context(), filepath.Join(state, "outlast"), history.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range runs.Many(100, time.Now()) {
+		if _, err := store.Add(t.Context(), one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name  string
+		flags []string
+		want  bool
+	}{{"with a history", nil, true}, {"without", []string{"--no-history"}, false}} {
+		path := filepath.Join(t.TempDir(), "a.md")
+		r := runIn(t, ends(runs.Outage(), nil), []string{"XDG_STATE_HOME=" + state}, append(append([]string{"build", "--report", path}, tt.flags...), ".")...)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatalf("%s: got %+v, %v", tt.name, r, err)
+		}
+		if got := strings.Contains(string(text), "What to change"); got != tt.want {
+			t.Errorf("%s: got advice %v, want %v:\n%s", tt.name, got, tt.want, text)
 		}
 	}
 }
