@@ -13,6 +13,7 @@ import (
 	"github.com/outlast-build/outlast/gateway"
 	"github.com/outlast-build/outlast/health"
 	"github.com/outlast-build/outlast/internal/config"
+	"github.com/outlast-build/outlast/internal/daemon"
 	"github.com/outlast-build/outlast/record"
 	"github.com/outlast-build/outlast/report"
 	"github.com/outlast-build/outlast/stats"
@@ -126,9 +127,9 @@ type ServeRequest struct {
 	Settings config.Settings
 	Env      []string
 	Token    string                                      // that clients of the dashboard have to know; empty: nobody is asked
-	Alone    bool                                        // no gateway
+	Alone    bool                                        // no gateway, and no cache of GitHub Actions
 	Advice   func(stats.Tally) ([]report.Advice, string) // what sums speak for, or why nothing is said
-	Ready    func(dashboard, gateway string)             // HOST:PORT each, with the ports that were taken; the second is empty where there is no gateway
+	Ready    func(daemon.Addresses)                      // with the ports that were taken
 	Served   func(gateway.Served)                        // told of each answer of the gateway
 	Tried    func(fetch.Try)                             // told of each request to an upstream
 	Warn     func(string)                                // told what does not work and does no harm

@@ -11,15 +11,19 @@ import (
 
 	"github.com/outlast-build/outlast/advise"
 	"github.com/outlast-build/outlast/internal/config"
+	"github.com/outlast-build/outlast/internal/daemon"
 	"github.com/outlast-build/outlast/internal/web"
 	"github.com/outlast-build/outlast/report"
 	"github.com/outlast-build/outlast/stats"
 )
 
-const serveLong = `Serve the gateway and a dashboard in one process: running builds with their
-steps, past builds, services, caches and strategies; /metrics for Prometheus,
-/healthz and /readyz. It measures the services again and again, and keeps what it
-saw. It stops at Ctrl-C, when requests under way are answered.
+const serveLong = `Serve the gateway, the cache of GitHub Actions and a dashboard in one process.
+The dashboard shows running builds with their steps, past builds, services,
+caches and strategies, and has /metrics for Prometheus, /healthz and /readyz.
+Serve measures the services again and again, and keeps what it saw. It stops at
+Ctrl-C, when requests under way are answered.
+
+A job needs a token for the cache: see "outlast actcache token".
 
 The dashboard listens on loopback, where nobody is asked who they are. With a
 token, from --token-file or OUTLAST_SERVE_TOKEN, clients have to know it, and
@@ -39,7 +43,7 @@ func (a *app) serveCommand() *cobra.Command {
 	var s serve
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve the gateway, a dashboard and metrics",
+		Short: "Serve the gateway, the Actions cache, a dashboard and metrics",
 		Long:  serveLong + "\n\n" + codes(ExitBuilt, ExitFailed, ExitUsage),
 		Example: `  outlast serve
   outlast serve --listen 127.0.0.1:0 --no-gateway --format json
@@ -79,6 +83,10 @@ func (a *app) serve(cmd *cobra.Command, s serve) error {
 		return &usageError{fmt.Errorf("%s is an address that other machines can reach, and the dashboard shows your builds", settings.Serve.Listen),
 			"listen on 127.0.0.1, or name a token with --token-file"}
 	}
+	if !s.alone && !loopback(settings.Actions.Listen) && !settings.Actions.Public {
+		return &usageError{fmt.Errorf("actions.listen, %s, is an address that other machines can reach", settings.Actions.Listen),
+			"set actions.public: true, or serve the dashboard alone with --no-gateway"}
+	}
 	if !s.alone && !loopback(settings.Gateway.Listen) && !settings.Gateway.Public {
 		return &usageError{fmt.Errorf("gateway.listen, %s, is an address that other machines can reach", settings.Gateway.Listen),
 			"set gateway.public: true, or serve the dashboard alone with --no-gateway"}
@@ -88,10 +96,10 @@ func (a *app) serve(cmd *cobra.Command, s serve) error {
 	news := gatewayNews{say: a.say, quiet: true}
 	err = a.parts.Serve(ctx, ServeRequest{Settings: settings, Env: a.env, Token: token, Alone: s.alone,
 		Advice: func(t stats.Tally) ([]report.Advice, string) { return recommended(t, settings) },
-		Ready:  func(dashboard, gateway string) { a.serveReady(dashboard, gateway, s.format) },
+		Ready:  func(at daemon.Addresses) { a.serveReady(at, s.format) },
 		Tried:  news.tried, Served: news.served, Warn: news.warn})
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return &usageError{err, "another program listens there: take another port with --listen, or leave the gateway out with --no-gateway"}
+		return &usageError{err, "another program listens there: take another port with --listen, gateway.listen or actions.listen, or serve the dashboard alone with --no-gateway"}
 	}
 	return err
 }
@@ -115,18 +123,23 @@ func (a *app) token(file string) (string, error) {
 }
 
 // serveReady tells the addresses on standard output, where programs read them.
-func (a *app) serveReady(dashboard, gateway, format string) {
-	if format == "json" {
-		out := map[string]string{"dashboard": "http://" + dashboard}
-		if gateway != "" {
-			out["gateway"] = "http://" + gateway
+func (a *app) serveReady(at daemon.Addresses, format string) {
+	out := make(map[string]string)
+	for _, one := range []struct{ key, name, address string }{
+		{"dashboard", "dashboard", at.Dashboard},
+		{"gateway", "gateway", at.Gateway},
+		{"actions", "Actions cache", at.Actions},
+	} {
+		if one.address == "" {
+			continue
 		}
-		_ = a.printJSON(out)
-		return
+		out[one.key] = "http://" + one.address
+		if format != "json" {
+			fmt.Fprintf(a.stdout, "%s on http://%s\n", one.name, one.address)
+		}
 	}
-	fmt.Fprintf(a.stdout, "dashboard on http://%s\n", dashboard)
-	if gateway != "" {
-		fmt.Fprintf(a.stdout, "gateway on http://%s\n", gateway)
+	if format == "json" {
+		_ = a.printJSON(out)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/outlast-build/outlast/fault"
 	"github.com/outlast-build/outlast/internal/cli"
+	"github.com/outlast-build/outlast/internal/daemon"
 	"github.com/outlast-build/outlast/stats"
 )
 
@@ -33,7 +34,7 @@ func TestServe(t *testing.T) {
 		text string // on standard error
 		want func(cli.ServeRequest) bool
 	}{
-		{"on this machine", nil, nil, nil, 0, "dashboard on http://127.0.0.1:1\ngateway on http://127.0.0.1:2\n", "",
+		{"on this machine", nil, nil, nil, 0, "dashboard on http://127.0.0.1:1\ngateway on http://127.0.0.1:2\nActions cache on http://127.0.0.1:3\n", "",
 			func(r cli.ServeRequest) bool {
 				return r.Settings.Serve.Listen == "127.0.0.1:5180" && r.Token == "" && !r.Alone && r.Settings.Serve.Check > 0
 			}},
@@ -41,6 +42,7 @@ func TestServe(t *testing.T) {
 			func(r cli.ServeRequest) bool {
 				return r.Settings.Serve.Listen == "127.0.0.1:0" && r.Settings.Serve.Check == 0
 			}},
+		{"a cache that other machines reach", nil, []string{"OUTLAST_ACTIONS_LISTEN=0.0.0.0:5200"}, nil, 2, "", "actions.public: true", nil},
 		{"for other machines without a token", []string{"--listen", ":5180"}, nil, nil, 2, "", "name a token with --token-file", nil},
 		{"for other machines with one", []string{"--listen", "0.0.0.0:5180", "--token-file", token(good + "\n"), "--no-gateway"}, nil, nil, 0, "", "",
 			func(r cli.ServeRequest) bool { return r.Token == good && r.Alone }},
@@ -56,7 +58,7 @@ func TestServe(t *testing.T) {
 			parts := cli.Parts{Serve: func(_ context.Context, r cli.ServeRequest) error {
 				got = &r
 				if tt.err == nil {
-					r.Ready("127.0.0.1:1", "127.0.0.1:2")
+					r.Ready(daemon.Addresses{Dashboard: "127.0.0.1:1", Gateway: "127.0.0.1:2", Actions: "127.0.0.1:3"})
 				}
 				return tt.err
 			}}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,27 +34,52 @@ type ActionsOptions struct {
 // settings name until ctx ends, which is no error; requests under way are
 // answered first, within httpx.Grace. Its errors are those of Gateway.
 func Actions(ctx context.Context, o ActionsOptions) error {
-	key, err := actionsKey(o.Settings)
+	token, err := ActionsToken(o.Settings, o.Grant)
 	if err != nil {
 		return err
 	}
-	token, err := key.Token(o.Grant, time.Now())
+	s, err := openActions(o)
 	if err != nil {
-		return &fault.Error{Kind: fault.Config, Err: err}
+		return err
 	}
-	address := o.Settings.Actions.Listen
-	listener, err := net.Listen("tcp", address)
+	o.Ready(s.address(), token)
+	return s.serve(ctx, s.Service)
+}
+
+// actions is a cache service that listens.
+type actions struct {
+	*actcache.Service
+	listener net.Listener
+	store    *cas.Store
+}
+
+// openActions listens. The caller ends it with serve, or with close.
+func openActions(o ActionsOptions) (*actions, error) {
+	key, err := actionsKey(o.Settings)
 	if err != nil {
-		return &fault.Error{Op: "listen on " + address, Kind: fault.Config, Err: bare(err)}
+		return nil, err
+	}
+	listener, err := listen(o.Settings.Actions.Listen)
+	if err != nil {
+		return nil, err
 	}
 	store, err := cas.Open(outlast.ActionsStore(o.Settings), o.Settings.Actions.Size)
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return nil, errors.Join(err, listener.Close())
 	}
-	defer func() { _ = store.Close() }() // nothing is written by it
-	s := &actcache.Service{Store: store, Key: key, Base: o.Base, Warn: o.Warn}
-	o.Ready(listener.Addr().String(), token)
-	return errors.Join(httpx.Serve(ctx, listener, s, nil), s.Close(context.WithoutCancel(ctx)))
+	return &actions{&actcache.Service{Store: store, Key: key, Base: o.Base, Warn: o.Warn}, listener, store}, nil
+}
+
+func (a *actions) address() string { return a.listener.Addr().String() }
+
+// serve answers by h, which leads to the service, until ctx ends.
+func (a *actions) serve(ctx context.Context, h http.Handler) error {
+	defer func() { _ = a.store.Close() }() // nothing is written by it
+	return errors.Join(httpx.Serve(ctx, a.listener, h, nil), a.Service.Close(context.WithoutCancel(ctx)))
+}
+
+func (a *actions) close() error {
+	return errors.Join(a.listener.Close(), a.store.Close())
 }
 
 // ActionsToken returns a token for the service that Actions serves on this

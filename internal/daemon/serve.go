@@ -35,15 +35,18 @@ type ServeOptions struct {
 	Env      []string // where builds tell of themselves, and what the services are measured with
 	Version  string
 	Token    string // that clients of the dashboard have to know; empty: nobody is asked
-	Alone    bool   // no gateway
+	Alone    bool   // no gateway, and no cache of GitHub Actions
 
 	Advice func(stats.Tally) ([]report.Advice, string) // what sums speak for, or why nothing is said
 
-	Ready  func(dashboard, gateway string) // called once, when clients can connect: HOST:PORT, the second empty where there is none
-	Served func(gateway.Served)            // told of each answer of the gateway
-	Tried  func(fetch.Try)                 // told of each request to an upstream
-	Warn   func(string)                    // told what does not work and does no harm
+	Ready  func(Addresses)      // called once, when clients can connect
+	Served func(gateway.Served) // told of each answer of the gateway
+	Tried  func(fetch.Try)      // told of each request to an upstream
+	Warn   func(string)         // told what does not work and does no harm
 }
+
+// Addresses are where Serve listens, HOST:PORT each; empty: there is none.
+type Addresses struct{ Dashboard, Gateway, Actions string }
 
 // A service is what Serve runs.
 type service struct {
@@ -67,8 +70,8 @@ type service struct {
 	}
 }
 
-// Serve serves the dashboard, metrics and the gateway on the addresses that the
-// settings name until ctx ends, which is no error; requests under way are
+// Serve serves the dashboard with metrics, the gateway and the cache of GitHub
+// Actions on the addresses that the settings name until ctx ends, which is no error; requests under way are
 // answered first, within httpx.Grace. An address that cannot be had is a
 // fault.Config, and errors.Is tells syscall.EADDRINUSE. A history that cannot
 // be opened is a warning: the dashboard then shows what runs.
@@ -82,31 +85,47 @@ func Serve(ctx context.Context, o ServeOptions) error {
 	if err != nil {
 		return err
 	}
+	at := Addresses{Dashboard: dashboard.Addr().String()}
 	var registry net.Listener
-	address := ""
+	var cache *actions
 	if !o.Alone {
-		if registry, err = listen(o.Settings.Gateway.Listen); err != nil {
+		if registry, cache, err = s.openOthers(ctx); err != nil {
 			return errors.Join(err, dashboard.Close())
 		}
-		address = registry.Addr().String()
-		if err := s.openGateway(ctx); err != nil {
-			return errors.Join(err, dashboard.Close(), registry.Close())
-		}
 		defer s.closeGateway()
+		at.Gateway, at.Actions = registry.Addr().String(), cache.address()
 	}
 	s.openHistory(ctx)
 	defer s.closeHistory()
 	s.count(ctx)
 	if o.Ready != nil {
-		o.Ready(dashboard.Addr().String(), address)
+		o.Ready(at)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return httpx.Serve(ctx, dashboard, s.handler(), nil) })
-	if registry != nil {
+	if !o.Alone {
 		group.Go(func() error { return httpx.Serve(ctx, registry, s.metrics.counting("gateway", s.gateway), nil) })
+		group.Go(func() error { return cache.serve(ctx, s.metrics.counting("actions", cache)) })
 	}
 	group.Go(func() error { s.measure(ctx); return nil })
 	return group.Wait()
+}
+
+// openOthers opens what clients other than browsers ask: the gateway, and the
+// cache of GitHub Actions.
+func (s *service) openOthers(ctx context.Context) (net.Listener, *actions, error) {
+	registry, err := listen(s.Settings.Gateway.Listen)
+	if err != nil {
+		return nil, nil, err
+	}
+	cache, err := openActions(ActionsOptions{Settings: s.Settings, Warn: s.Warn})
+	if err != nil {
+		return nil, nil, errors.Join(err, registry.Close())
+	}
+	if err := s.openGateway(ctx); err != nil {
+		return nil, nil, errors.Join(err, registry.Close(), cache.close())
+	}
+	return registry, cache, nil
 }
 
 func listen(address string) (net.Listener, error) {

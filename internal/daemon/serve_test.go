@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +32,7 @@ type served struct {
 	t       *testing.T
 	address string
 	gateway string
+	actions string
 	history *history.Store
 	env     []string
 	stop    func() error
@@ -39,7 +42,7 @@ type served struct {
 // measures nothing.
 func serve(t *testing.T, change func(*daemon.ServeOptions)) served {
 	t.Helper()
-	env := []string{"HOME=" + t.TempDir(), "OUTLAST_STORE_PATH=" + t.TempDir(), "OUTLAST_SERVE_LISTEN=127.0.0.1:0", "OUTLAST_GATEWAY_LISTEN=127.0.0.1:0"}
+	env := []string{"HOME=" + t.TempDir(), "OUTLAST_STORE_PATH=" + t.TempDir(), "OUTLAST_SERVE_LISTEN=127.0.0.1:0", "OUTLAST_GATEWAY_LISTEN=127.0.0.1:0", "OUTLAST_ACTIONS_LISTEN=127.0.0.1:0"}
 	loaded, err := config.Load(config.Options{Dir: t.TempDir(), Env: env})
 	if err != nil {
 		t.Fatal(err)
@@ -56,8 +59,8 @@ func serve(t *testing.T, change func(*daemon.ServeOptions)) served {
 		change(&o)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	ready, ended := make(chan [2]string, 1), make(chan error, 1)
-	o.Ready = func(dashboard, gateway string) { ready <- [2]string{dashboard, gateway} }
+	ready, ended := make(chan daemon.Addresses, 1), make(chan error, 1)
+	o.Ready = func(at daemon.Addresses) { ready <- at }
 	go func() { ended <- daemon.Serve(ctx, o) }()
 	s := served{t: t, history: h, env: env, stop: sync.OnceValue(func() error {
 		cancel()
@@ -70,7 +73,7 @@ func serve(t *testing.T, change func(*daemon.ServeOptions)) served {
 	})}
 	select {
 	case at := <-ready:
-		s.address, s.gateway = at[0], at[1]
+		s.address, s.gateway, s.actions = at.Dashboard, at.Gateway, at.Actions
 	case err := <-ended:
 		t.Fatalf("it did not start: %v", err)
 	}
@@ -145,9 +148,49 @@ func TestServeShowsBuildsThatRunAndThatEnded(t *testing.T) {
 	} else {
 		resp.Body.Close()
 	}
+	if resp, err := http.Get("http://" + s.actions + "/healthz"); err != nil || resp.StatusCode != 200 {
+		t.Errorf("the cache of GitHub Actions: got %v, %v", resp, err)
+	} else {
+		resp.Body.Close()
+	}
 	if err := s.stop(); err != nil {
 		t.Errorf("it ended with %v", err)
 	}
+}
+
+// Who else has a port keeps none of the others.
+func TestServeLeavesNoPortBehind(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	loaded, err := config.Load(config.Options{Dir: t.TempDir(), Env: []string{"HOME=" + t.TempDir(), "OUTLAST_STORE_PATH=" + t.TempDir()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := freePort(t)
+	o := loaded.Settings
+	o.Serve.Listen, o.Gateway.Listen, o.Actions.Listen = free, "127.0.0.1:0", taken.Addr().String()
+	if err := daemon.Serve(t.Context(), daemon.ServeOptions{Settings: o}); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Fatalf("got %v, want that the port of the cache is taken", err)
+	}
+	again, err := net.Listen("tcp", free)
+	if err != nil {
+		t.Fatalf("the dashboard's port is held still: %v", err)
+	}
+	again.Close()
+}
+
+// freePort is an address that nobody listens on.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 func TestServeWithATokenLetsNobodyElseIn(t *testing.T) {
@@ -161,8 +204,8 @@ func TestServeWithATokenLetsNobodyElseIn(t *testing.T) {
 			t.Errorf("%s, with the token: got %d, want 200", path, code)
 		}
 	}
-	if code, _ := s.get("/healthz"); code != 200 || s.gateway != "" {
-		t.Errorf("healthz: got %d, gateway %q", code, s.gateway)
+	if code, _ := s.get("/healthz"); code != 200 || s.gateway+s.actions != "" {
+		t.Errorf("healthz: got %d, gateway %q, cache %q", code, s.gateway, s.actions)
 	}
 }
 
