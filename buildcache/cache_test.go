@@ -92,12 +92,18 @@ func (f *fake) json(v any) []byte {
 
 func (f *fake) path(name string) string { return filepath.Join(f.dir, name) }
 
+// write puts a file in its place whole, as BuildKit does: one of that name may
+// have a link elsewhere.
 func (f *fake) write(name string, data []byte) {
 	f.t.Helper()
-	if err := os.MkdirAll(filepath.Dir(f.path(name)), 0o755); err != nil {
-		f.t.Fatal(err)
+	err := os.MkdirAll(filepath.Dir(f.path(name)), 0o755)
+	if err == nil {
+		err = os.WriteFile(f.path(name)+".new", data, 0o644)
 	}
-	if err := os.WriteFile(f.path(name), data, 0o644); err != nil {
+	if err == nil {
+		err = os.Rename(f.path(name)+".new", f.path(name))
+	}
+	if err != nil {
 		f.t.Fatal(err)
 	}
 }
