@@ -23,7 +23,7 @@ func chart(t *template.Template, data any) template.HTML {
 }
 
 var stripTemplate = template.Must(template.New("strip").Parse(
-	`<svg class="strip" viewBox="0 0 {{.Width}} 22" width="{{.Width}}" height="22" role="img" aria-label="{{.Label}}">{{range .Cells}}<rect class="{{with .Tone}}{{.}}{{else}}none{{end}}" x="{{.X}}" y="1" width="4" height="20" rx="1"><title>{{.Title}}</title></rect>{{end}}</svg>`))
+	`<svg class="strip" preserveAspectRatio="none" viewBox="0 0 {{.Width}} 22" width="{{.Width}}" height="22" role="img" aria-label="{{.Label}}">{{range .Cells}}<rect class="{{with .Tone}}{{.}}{{else}}none{{end}}" x="{{.X}}" y="1" width="4" height="20" rx="1"><title>{{.Title}}</title></rect>{{end}}</svg>`))
 
 // strip draws what was seen over time, the oldest first.
 func strip(label string, cells []cell) template.HTML {
