@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,8 +76,9 @@ func server(t *testing.T, dir string) http.Handler {
 // A world is a server of repositories, a mirror, and a gateway before them.
 type world struct {
 	origin, mirror *faultnet.Service
-	address        string // of the repository at the gateway
-	stale          int    // answers
+	address        string       // of the repository at the gateway
+	stale          atomic.Int32 // answers
+	offline        bool         // of gateways that are opened from now on
 	store          *cas.Store
 	proxy          *git.Proxy
 }
@@ -112,9 +114,9 @@ func (w *world) open(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	fetcher := &fetch.Fetcher{Limits: fetch.Limits{Dial: time.Second, Header: time.Second, Idle: 300 * time.Millisecond}}
-	w.proxy = &git.Proxy{Fetcher: fetcher, Store: w.store, Upstreams: sites.Upstreams, OnServe: func(s gateway.Served) {
+	w.proxy = &git.Proxy{Fetcher: fetcher, Store: w.store, Upstreams: sites.Upstreams, Offline: w.offline, OnServe: func(s gateway.Served) {
 		if !s.Stale.IsZero() {
-			w.stale++
+			w.stale.Add(1)
 		}
 	}}
 	front := httptest.NewServer(w.proxy)
@@ -195,10 +197,12 @@ func TestAWarmStoreHasTheCommit(t *testing.T) {
 	w.origin.Close()
 	w.mirror.Close()
 	w.open(t, dir)
-	if out, err := w.fetch(t); err != nil || w.stale == 0 {
-		t.Errorf("got %v, %d stale answers, want the commit that the branch had, told as stale\n%s", err, w.stale, out)
+	if out, err := w.fetch(t); err != nil || w.stale.Load() == 0 {
+		t.Errorf("got %v, %d stale answers, want the commit that the branch had, told as stale\n%s", err, w.stale.Load(), out)
 	}
-	w.proxy.Offline = true
+	w.store.Close()
+	w.offline = true
+	w.open(t, dir)
 	if out, err := w.fetch(t); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
