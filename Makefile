@@ -65,7 +65,7 @@ actionlint: packages tool-actionlint ## the workflows, and the shell in them
 .PHONY: unit
 unit: tools images ## unit and command tests, with the race detector
 	$(GO) test -race -timeout 15m $(UNIT)
-	$(GO) test ./diagnose # what counts time, memory and work says nothing with the detector on
+	$(GO) test ./diagnose ./history # what counts time, memory and work says nothing with the detector on
 
 .PHONY: e2e
 e2e: tools images ## end-to-end tests on a real BuildKit, Docker Engine and registries

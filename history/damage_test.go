@@ -33,7 +33,7 @@ var spoils = []struct {
 	}},
 	{"another program's", func(t *testing.T, path string) { remove(t, path); execute(t, path, "CREATE TABLE moz_places (id)") }},
 	{"ours by name, without its tables", func(t *testing.T, path string) { execute(t, path, "DROP TABLE records") }},
-	{"ours by name, with other columns", func(t *testing.T, path string) { execute(t, path, "ALTER TABLE runs DROP COLUMN kind") }},
+	{"ours by name, with other columns", func(t *testing.T, path string) { execute(t, path, "ALTER TABLE runs RENAME COLUMN kind TO sort") }},
 }
 
 func TestADamagedFileIsSetAsideWithOneWarning(t *testing.T) {

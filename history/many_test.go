@@ -65,12 +65,16 @@ func TestTwoHundredProcessesAtOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts 200 processes")
 	}
+	processes, limit := 200, 1000
+	if raced {
+		processes, limit = 20, 20_000
+	}
 	dir := t.TempDir()
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	kept, slowest := make(map[string]bool), 0
 	before := load(t)
-	for n := range 200 {
+	for n := range processes {
 		cmd, lines := process(t, dir, fmt.Sprint("P", n))
 		all.Go(func() {
 			for lines.Scan() {
@@ -90,21 +94,20 @@ func TestTwoHundredProcessesAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	got := strings.Fields(ids(t, open(t, dir, nil), history.Query{}))
-	if len(got) != 200 || len(kept) != 200 {
-		t.Errorf("got %d runs, of %d that were kept; want 200", len(got), len(kept))
+	if len(got) != processes || len(kept) != processes {
+		t.Errorf("got %d runs, of %d that were kept; want %d", len(got), len(kept), processes)
 	}
-	limit := 1000
-	if before > 2*float64(runtime.NumCPU()) {
+	if before > 0.5*float64(runtime.NumCPU()) {
 		t.Logf("this machine does other things (load %.1f): the limit is ten times as long", before)
 		limit *= 10
 	}
-	t.Logf("the slowest of 200 waited %d ms", slowest)
+	t.Logf("the slowest of %d waited %d ms", processes, slowest)
 	if slowest > limit {
 		t.Errorf("one waited %d ms, want no more than %d", slowest, limit)
 	}
 	days, err := open(t, dir, nil).Days(t.Context(), time.Time{}, time.Time{}, "")
-	if err != nil || len(days) != 1 || days[0].Builds != 200 {
-		t.Errorf("got %v, %+v, want one day of 200", err, days)
+	if err != nil || len(days) != 1 || days[0].Builds != processes {
+		t.Errorf("got %v, %+v, want one day of %d", err, days, processes)
 	}
 }
 
