@@ -15,6 +15,7 @@ import (
 	"github.com/outlast-build/outlast/fault"
 	"github.com/outlast-build/outlast/health"
 	"github.com/outlast-build/outlast/internal/config"
+	"github.com/outlast-build/outlast/record"
 )
 
 // cardLife is how long an assessment counts for the next build: builds that
@@ -87,6 +88,16 @@ func (b *build) lateCard() {
 		b.know(card)
 	default:
 	}
+}
+
+// lookAgain measures the services once more where they made the build fail:
+// whether they are well by now is the first that somebody asks.
+func (b *build) lookAgain(ctx context.Context, err error) {
+	if err == nil || b.Survey == nil || outcomeOf(ctx, err) != record.NoSource {
+		return
+	}
+	card := b.Survey(ctx, b.asked())
+	b.run.After = &card
 }
 
 // stocked reports whether the assessment decides nothing but how long an

@@ -85,3 +85,40 @@ func TestABuildWaitsForTheSurveyNoLongerThanNeeded(t *testing.T) {
 		})
 	}
 }
+
+func TestServicesAreMeasuredAgainWhereTheyMadeABuildFail(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		err  string // of every attempt; empty: none
+		want bool
+	}{
+		{"a service failed", "failed to solve: read tcp 10.0.0.2:443: connection reset by peer", true},
+		{"the user's own error", "failed to solve: dockerfile parse error on line 1: unknown instruction: FORM", false},
+		{"built", "", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(t)
+			s.settings.Build.Wait = time.Minute
+			looks := 0
+			run, _ := outlast.Build(t.Context(), outlast.Options{Args: []string{"."}, Dir: s.dir, Env: []string{"A=b"}, Settings: s.settings,
+				Jitter: func() float64 { return 0 },
+				Engine: &enginetest.Engine{Scripts: []enginetest.Script{{Run: func(context.Context, engine.Request) error {
+					if tt.err == "" {
+						return nil
+					}
+					return errors.New(tt.err)
+				}}}},
+				Survey: func(context.Context, outlast.SurveyOptions) health.Scorecard {
+					looks++
+					return health.Scorecard{Taken: time.Now(), Categories: []health.Category{
+						{Name: "registries", Points: float64(10 * looks), Checks: []health.Check{{Name: "docker.io", OK: true}}}}}
+				}})
+			if got := run.After != nil; got != tt.want {
+				t.Fatalf("%s: a second assessment: %t, want %t", run.Outcome, got, tt.want)
+			}
+			if tt.want && (run.Card.Categories[0].Points != 10 || run.After.Categories[0].Points != 20) {
+				t.Errorf("got %+v before and %+v after", run.Card, run.After)
+			}
+		})
+	}
+}

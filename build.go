@@ -188,6 +188,7 @@ func (b *build) do(ctx context.Context) error {
 	b.findAbsent(ctx)
 	err := b.attempts(ctx)
 	b.lateCard()
+	b.lookAgain(ctx, err)
 	if err == nil && b.mirror != nil {
 		b.mirror.wants.keep(b.mirror.store, b.recipe.path, time.Now())
 	}

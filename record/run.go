@@ -25,7 +25,8 @@ type Run struct {
 	Why      []string  `json:"why,omitempty"`
 	Context  Context   `json:"context,omitzero"` // where it ran, as far as the environment told
 
-	Card        health.Scorecard  `json:"card"` // the assessment before the build
+	Card        health.Scorecard  `json:"card"`            // the assessment before the build
+	After       *health.Scorecard `json:"after,omitempty"` // that after a build that services made fail; nil: none was made
 	Needs       []Need            `json:"needs,omitempty"`
 	Substitutes map[string]string `json:"substitutes,omitempty"` // by reference: what stood in for it
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/outlast-build/outlast/diagnose"
 	"github.com/outlast-build/outlast/fault"
+	"github.com/outlast-build/outlast/health"
 	"github.com/outlast-build/outlast/record"
 )
 
@@ -41,7 +42,8 @@ func Diagnostics(r record.Run, d Details) string {
 		}
 	}
 	section("Run", run(r))
-	section("Services before the build", card(r))
+	section("Services before the build", card(&r.Card))
+	section("Services after the build", card(r.After))
 	section("Attempts", attempts(r))
 	section("Why they failed", findings(r))
 	section("Services", services(r))
@@ -76,12 +78,12 @@ func run(r record.Run) []string {
 
 // card has the score and the checks that did not pass; nothing where nothing
 // was assessed.
-func card(r record.Run) []string {
-	if len(r.Card.Categories) == 0 {
+func card(s *health.Scorecard) []string {
+	if s == nil || len(s.Categories) == 0 {
 		return nil
 	}
-	lines := []string{fmt.Sprintf("score: %d %%", r.Card.Percent())}
-	for _, c := range r.Card.Failed() {
+	lines := []string{fmt.Sprintf("score: %d %%", s.Percent())}
+	for _, c := range s.Failed() {
 		lines = append(lines, fmt.Sprintf("%s %s: %s", c.Name, c.Kind.Verb(), c.Detail))
 	}
 	return lines

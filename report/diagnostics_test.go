@@ -33,6 +33,7 @@ func TestDiagnosticsTellEverything(t *testing.T) {
 	}
 	l.Write(&r)
 	r.Card = health.Scorecard{Categories: []health.Category{{Name: "DNS", Points: 15, Checks: []health.Check{{Name: "a", OK: true}, {Name: "gcr.io", Kind: fault.Timeout, Detail: "no answer within 2s"}}}}}
+	r.After = &health.Scorecard{Categories: []health.Category{{Name: "DNS", Points: 15, Checks: []health.Check{{Name: "a", OK: true}}}}}
 	got := report.Diagnostics(r, report.Details{Versions: map[string]string{"outlast": "v1", "docker client": "29"}, Step: "[2/2] RUN make", Log: strings.Split(strings.Repeat("more\n", 50)+"the end", "\n")})
 	want := `the build failed in 9s; strategy resilient, 5 steps, 4 cached, 2 attempts
 attempt 1: optimal, took 3s, 4 steps, 1 cached: timeout (mirror.example.com): dial tcp: i/o timeout
@@ -51,6 +52,9 @@ Run
 Services before the build
   score: 50 %
   gcr.io does not answer: no answer within 2s
+
+Services after the build
+  score: 100 %
 
 Attempts
   1: optimal, took 3s, 4 steps, 1 cached: timeout (mirror.example.com): dial tcp: i/o timeout

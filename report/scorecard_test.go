@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/outlast-build/outlast/fault"
 	"github.com/outlast-build/outlast/health"
+	"github.com/outlast-build/outlast/internal/testenv/runs"
 	"github.com/outlast-build/outlast/report"
 )
 
@@ -139,5 +141,22 @@ func TestScorecardJSON(t *testing.T) {
 	}
 	if got := report.ScorecardOf(card(false), "optimal"); got.Needed != nil {
 		t.Errorf("got %d%% needed, and nothing is known of needs", *got.Needed)
+	}
+}
+
+func TestAReportTellsTheServicesAfterAFailure(t *testing.T) {
+	r := runs.Outage()
+	for _, tt := range []struct {
+		check health.Check
+		want  string
+	}{
+		{health.Check{Name: "gcr.io", OK: true}, "After the build they earned 100 of 100 points: all that was asked is well again."},
+		{health.Check{Name: "gcr.io", Kind: fault.HTML}, "gcr.io answers with an HTML page"},
+	} {
+		r.After = &health.Scorecard{Categories: []health.Category{{Name: health.Registries, Points: 10, Checks: []health.Check{tt.check}}}}
+		_, got, _ := strings.Cut(report.Markdown(report.Page{Run: r}), "After the build")
+		if got = "After the build" + got; !strings.Contains(got, tt.want) {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
 	}
 }

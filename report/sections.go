@@ -239,7 +239,24 @@ func scorecard(r record.Run) []block {
 	if r.Card.Known {
 		score += fmt.Sprintf("; what this build needs, %d %%", r.Card.Deciding())
 	}
-	return []block{{text: score + "."}, {table: t.bounded(), label: "Checks"}}
+	blocks := []block{{text: score + "."}, {table: t.bounded(), label: "Checks"}}
+	if r.After != nil {
+		blocks = append(blocks, afterwards(*r.After)...)
+	}
+	return blocks
+}
+
+// afterwards tells how the services were when the build had failed.
+func afterwards(s health.Scorecard) []block {
+	text := fmt.Sprintf("After the build they earned %d of 100 points", s.Percent())
+	var lines []string
+	for _, k := range s.Failed() {
+		lines = append(lines, k.Name+" "+k.Kind.Verb())
+	}
+	if len(lines) == 0 {
+		return []block{{text: text + ": all that was asked is well again."}}
+	}
+	return []block{{text: text + "."}, {list: lines}}
 }
 
 func toneOf(s health.Scorecard, k health.Check) tone {
