@@ -40,8 +40,8 @@ func openTrial(t *testing.T) *trial.Bench {
 	return b
 }
 
+// The tests of this file do not run beside others: they change what names mean.
 func TestRowsOfTheTableOfOutages(t *testing.T) {
-	t.Parallel()
 	b := openTrial(t)
 	all := trial.Rows()
 	for _, c := range chosen {
@@ -66,7 +66,6 @@ func TestRowsOfTheTableOfOutages(t *testing.T) {
 }
 
 func TestABuildKitThatKeptSpoiledBytes(t *testing.T) {
-	t.Parallel()
 	b := openTrial(t)
 	stories := trial.Stories()
 	i := slices.IndexFunc(stories, func(s trial.Story) bool { return s.Title == "A BuildKit that has kept spoiled bytes" })
