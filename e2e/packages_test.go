@@ -84,7 +84,7 @@ func TestGoModulesInARunSurvive(t *testing.T) {
 			if err := first.Play(faultnet.Always(tt.fault)); err != nil {
 				t.Fatal(err)
 			}
-			b.env = append(b.env, "OUTLAST_STORE_PATH="+t.TempDir())
+			b.env = append(b.env, "OUTLAST_STORE_PATH="+b.t.TempDir())
 			got := b.build(dir, "--no-cache")
 			got.want(t, 0, first.Host())
 			if strings.Contains(got.text(), "outlast-goproxy") {
